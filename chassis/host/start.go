@@ -1,0 +1,92 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"net"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cleavehq/cleave/chassis/data"
+	"github.com/cleavehq/cleave/chassis/rpc"
+)
+
+func (h *Host) start(ctx context.Context, m Module) (_ *running, err error) {
+	log := h.c.Log.With("module", m.Name)
+	r := &running{name: m.Name}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.close(ctx))
+		}
+	}()
+	if r.db, err = data.Open(ctx, data.Config{URL: h.c.DataURL, Dir: h.c.DataDir, Module: m.Name, Migrations: m.Migrations}); err != nil {
+		return nil, err
+	}
+	listen, advertise := h.addresses()
+	r.server, err = rpc.NewServer(rpc.ServerConfig{
+		Name: m.Name, ID: uuid.NewString(), Version: h.c.Version, Address: listen, Advertise: advertise, Contract: m.Contract,
+		Registry: h.c.Registry, Broker: h.c.Broker, Log: log, DrainWait: h.c.DrainWait,
+		Metadata: map[string]string{"module": m.Name, "host": h.c.HostName},
+	})
+	if err != nil {
+		return nil, err
+	}
+	deps := Deps{Name: m.Name, DB: r.db, Client: h.client, Broker: h.c.Broker, Log: log, Now: h.c.Now}
+	if r.stop, err = m.Start(h.ctx, deps, r.server); err != nil {
+		return nil, err
+	}
+	if err = r.server.Start(); err != nil {
+		return nil, err
+	}
+	log.InfoContext(ctx, "module serves", "address", r.server.Address())
+	return r, nil
+}
+
+// addresses fills in the port that Listen may lack.
+func (h *Host) addresses() (listen, advertise string) {
+	listen = h.c.Listen
+	if listen == "" {
+		listen = "127.0.0.1"
+	}
+	if _, _, err := net.SplitHostPort(listen); err != nil {
+		listen = net.JoinHostPort(listen, "0")
+	}
+	return listen, h.c.Advertise
+}
+
+// Shutdown drains every module at once: each leaves the registry, goes on serving until callers have noticed, finishes what runs,
+// and stops. It returns when all have, or when ctx ends: then calls that still run are cut. A second call does nothing.
+func (h *Host) Shutdown(ctx context.Context) error {
+	h.mu.Lock()
+	running := h.running
+	h.running = nil
+	h.mu.Unlock()
+
+	var drain errgroup.Group
+	for _, r := range running {
+		drain.Go(func() error { return r.server.Shutdown(ctx) })
+	}
+	errs := []error{drain.Wait()}
+	h.cancel()
+	for i := len(running) - 1; i >= 0; i-- {
+		running[i].server = nil
+		errs = append(errs, running[i].close(ctx))
+	}
+	return errors.Join(append(errs, h.client.Close())...)
+}
+
+// close ends what was begun of a module, the last first.
+func (r *running) close(ctx context.Context) error {
+	var errs []error
+	if r.server != nil {
+		errs = append(errs, r.server.Shutdown(ctx))
+	}
+	if r.stop != nil {
+		errs = append(errs, r.stop(ctx))
+	}
+	if r.db != nil {
+		errs = append(errs, r.db.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,58 @@
+// Package telemetry carries the trace id: into the context, over the wire, and into every line of the log.
+//
+// The wire format is W3C Trace Context, https://www.w3.org/TR/trace-context/.
+package telemetry
+
+import (
+	"context"
+	"crypto/rand"
+
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Header is the name of the metadata key, in HTTP, gRPC and events.
+const Header = "traceparent"
+
+// Ensure returns ctx with a trace in it: the one it has, or a new one.
+func Ensure(ctx context.Context) context.Context {
+	if trace.SpanContextFromContext(ctx).IsValid() {
+		return ctx
+	}
+	return trace.ContextWithSpanContext(ctx, newSpan(trace.TraceID{}, trace.FlagsSampled))
+}
+
+// WithTraceparent returns ctx in the caller's trace, with a span of its own. A header that isn't a traceparent starts a new trace.
+func WithTraceparent(ctx context.Context, header string) context.Context {
+	in := propagation.TraceContext{}.Extract(context.Background(), propagation.MapCarrier{Header: header})
+	remote := trace.SpanContextFromContext(in)
+	if !remote.IsValid() {
+		return trace.ContextWithSpanContext(ctx, newSpan(trace.TraceID{}, trace.FlagsSampled))
+	}
+	return trace.ContextWithSpanContext(ctx, newSpan(remote.TraceID(), remote.TraceFlags()))
+}
+
+// Traceparent returns the header that continues ctx's trace, or "" when ctx has none.
+func Traceparent(ctx context.Context) string {
+	c := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(ctx, c)
+	return c[Header]
+}
+
+// TraceID returns the 32 hexadecimal digits of ctx's trace, or "" when ctx has none.
+func TraceID(ctx context.Context) string {
+	s := trace.SpanContextFromContext(ctx)
+	if !s.IsValid() {
+		return ""
+	}
+	return s.TraceID().String()
+}
+
+func newSpan(id trace.TraceID, flags trace.TraceFlags) trace.SpanContext {
+	var span trace.SpanID
+	_, _ = rand.Read(span[:]) // crypto/rand never fails (Go 1.24)
+	if !id.IsValid() {
+		_, _ = rand.Read(id[:])
+	}
+	return trace.NewSpanContext(trace.SpanContextConfig{TraceID: id, SpanID: span, TraceFlags: flags})
+}
