@@ -27,3 +27,6 @@ func remarshal(t testing.TB, in, out any) {
 		t.Fatalf("%v in %s", err, b)
 	}
 }
+
+// Decode decodes JSON.
+func Decode(raw []byte, out any) error { return json.Unmarshal(raw, out) }

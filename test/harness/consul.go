@@ -1,0 +1,84 @@
+package harness
+
+import (
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"testing"
+	"time"
+)
+
+// Consul is a real Consul agent, a process of its own.
+type Consul struct {
+	*Process
+	Addr string // of its HTTP API
+	t    testing.TB
+	args []string
+}
+
+// StartConsul starts a development agent on free ports of loopback, and waits until it has a leader. CLEAVE_TEST_CONSUL names the
+// binary; without it the test fails.
+func StartConsul(t testing.TB) *Consul {
+	t.Helper()
+	bin := os.Getenv("CLEAVE_TEST_CONSUL")
+	if bin == "" {
+		t.Fatal("CLEAVE_TEST_CONSUL must name a Consul binary; `make test` builds one and sets it")
+	}
+	c := &Consul{Addr: FreeAddr(t), t: t}
+	c.args = []string{
+		"agent", "-dev", "-node=test", "-bind=127.0.0.1", "-client=127.0.0.1", "-log-level=warn", "-http-port=" + port(t, c.Addr),
+		"-grpc-port=-1", "-grpc-tls-port=-1", "-dns-port=-1", "-serf-lan-port=" + port(t, FreeAddr(t)), "-serf-wan-port=" + port(t, FreeAddr(t)),
+		"-server-port=" + port(t, FreeAddr(t)),
+	}
+	c.args = append([]string{bin}, c.args...)
+	c.Restart()
+	return c
+}
+
+// Restart starts the agent anew, on the same ports and with nothing in its memory.
+func (c *Consul) Restart() {
+	c.t.Helper()
+	c.Process = Start(c.t, nil, c.args[0], c.args[1:]...)
+	Eventually(c.t, 60*time.Second, "Consul elects itself", func() bool {
+		var leader string
+		return !c.Exited() && c.Get("/v1/status/leader", &leader) == nil && leader != ""
+	})
+}
+
+// Get reads a path of Consul's HTTP API.
+func (c *Consul) Get(path string, out any) error {
+	rsp, err := http.Get("http://" + c.Addr + path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rsp.Body.Close() }()
+	b, err := io.ReadAll(rsp.Body)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(b, out)
+}
+
+// Passing returns the addresses of a service's instances whose checks all pass.
+func (c *Consul) Passing(service string) []string {
+	var entries []struct{ Service struct{ ID, Address string } }
+	if c.Get("/v1/health/service/"+service+"?passing", &entries) != nil {
+		return nil
+	}
+	var out []string
+	for _, e := range entries {
+		out = append(out, e.Service.ID)
+	}
+	return out
+}
+
+func port(t testing.TB, addr string) string {
+	t.Helper()
+	_, p, err := net.SplitHostPort(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}

@@ -1,0 +1,91 @@
+package harness
+
+import (
+	"testing"
+	"time"
+)
+
+// Modules are the names of the shop's modules.
+func Modules() []string { return []string{"catalog", "inventory", "cart", "order", "payment"} }
+
+// routes are paths that answer 200 as soon as the gateway routes to every module.
+func routes() []string {
+	return []string{"/v1/products", "/v1/stock", "/v1/orders", "/v1/payments"}
+}
+
+// System is a running shop: processes and the gateway that leads to them.
+type System struct {
+	*Client
+	Consul  *Consul             // nil without one
+	Gateway *Process            // in one process: the whole system
+	Hosts   map[string]*Process // by module, with one process per module
+
+	t       testing.TB
+	bin     string
+	common  []string // flags that every process takes
+	dataDir string
+}
+
+// OneProcess starts `cleave up` on the embedded defaults, with a folder of its own. The registry is mdns, or consul.
+func OneProcess(t testing.TB, bin string, consul *Consul) *System {
+	t.Helper()
+	s := &System{t: t, bin: bin, Consul: consul, dataDir: t.TempDir()}
+	args := []string{"up", "--data-dir", s.dataDir}
+	if consul != nil {
+		args = append(args, "--registry", "consul", "--consul-addr", consul.Addr)
+	}
+	addr := FreeAddr(t)
+	s.Client = NewClient(addr)
+	s.Gateway = Start(t, nil, bin, append(args, "--listen", addr)...)
+	s.wait(s.Gateway)
+	return s
+}
+
+// Distributed starts one process per module and one for the gateway, over Consul and an external NATS, and loads the sample shop.
+func Distributed(t testing.TB, bin string, consul *Consul) *System {
+	t.Helper()
+	s := &System{t: t, bin: bin, Consul: consul, Hosts: map[string]*Process{}, dataDir: t.TempDir()}
+	s.common = []string{"--registry", "consul", "--consul-addr", consul.Addr}
+	for _, m := range Modules() {
+		s.Hosts[m] = s.Run(m)
+	}
+	s.StartGateway()
+	s.wait(s.Gateway)
+	s.Import()
+	return s
+}
+
+// Run starts a host with one module on the system's own data.
+func (s *System) Run(module string) *Process {
+	s.t.Helper()
+	args := append([]string{"run", "--modules", module, "--data-dir", s.dataDir}, s.common...)
+	return Start(s.t, nil, s.bin, append(args, "--broker", Env("CLEAVE_TEST_NATS", "nats://127.0.0.1:4222"))...)
+}
+
+// StartGateway starts the gateway in a process of its own.
+func (s *System) StartGateway() {
+	s.t.Helper()
+	addr := FreeAddr(s.t)
+	s.Client = NewClient(addr)
+	s.Gateway = Start(s.t, nil, s.bin, append([]string{"gateway", "--listen", addr}, s.common...)...)
+}
+
+// Import loads the sample shop with `cleave shop import --sample`.
+func (s *System) Import() {
+	s.t.Helper()
+	p := Start(s.t, nil, s.bin, append([]string{"shop", "import", "--sample"}, s.common...)...)
+	Eventually(s.t, time.Minute, "the sample shop is loaded", p.Exited)
+	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+		s.t.Fatalf("shop import: exit code %d\n%s", code, p.Output())
+	}
+}
+
+func (s *System) wait(p *Process) {
+	s.t.Helper()
+	Eventually(s.t, time.Minute, "the gateway routes to every module", func() bool {
+		if p.Exited() {
+			s.t.Fatalf("the process ended:\n%s", p.Output())
+		}
+		return s.Ready(s.t.Context(), routes()...)
+	})
+}
