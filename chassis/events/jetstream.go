@@ -1,0 +1,245 @@
+package events
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go-micro.dev/v4/broker"
+)
+
+var _ broker.Broker = (*JetStream)(nil)
+
+// JetStreamConfig says where NATS is and what it keeps.
+type JetStreamConfig struct {
+	// URL of the server, or several with commas; empty is nats://127.0.0.1:4222.
+	URL string
+	// Name of this connection, for NATS's own monitoring.
+	Name string
+	// Log gets lost connections, failures and dead letters; nil discards.
+	Log *slog.Logger
+	// Namespace keeps brokers on one server apart; letters, digits, - and _. Empty is "cleave".
+	Namespace string
+	// MaxAge is how long messages are kept; 0 is 7 days. Dead letters are kept four times as long.
+	MaxAge time.Duration
+	// MaxBytes bounds what is kept; 0 is 1 GiB. The oldest messages go first.
+	MaxBytes int64
+	// Delivery says how hard to try.
+	Delivery Delivery
+}
+
+// JetStream is a broker on NATS JetStream. One stream, NAMESPACE_EVENTS, keeps every topic under the subject
+// NAMESPACE.events.TOPIC; another, NAMESPACE_DEAD, keeps dead letters under NAMESPACE.dead.TOPIC. A group is a durable
+// pull consumer. It is safe for concurrent use.
+type JetStream struct {
+	conf JetStreamConfig
+	log  *slog.Logger
+
+	mu      sync.Mutex
+	options broker.Options
+	conn    *nats.Conn
+	js      jetstream.JetStream
+	subs    map[*subscription]struct{}
+}
+
+// publishWait bounds a Publish whose context has no earlier deadline.
+const publishWait = 5 * time.Second
+
+// dedupeWindow is how long JetStream remembers an Event-Id.
+const dedupeWindow = 2 * time.Minute
+
+// NewJetStream returns a broker that is not connected yet.
+func NewJetStream(conf JetStreamConfig) (*JetStream, error) {
+	if conf.URL == "" {
+		conf.URL = nats.DefaultURL
+	}
+	if conf.Namespace == "" {
+		conf.Namespace = "cleave"
+	}
+	if plainName(conf.Namespace) != conf.Namespace {
+		return nil, fmt.Errorf("new jetstream broker: namespace %q: want letters, digits, - and _", conf.Namespace)
+	}
+	if conf.MaxAge < 0 || conf.MaxBytes < 0 {
+		return nil, errors.New("new jetstream broker: MaxAge or MaxBytes is negative")
+	}
+	if conf.MaxAge == 0 {
+		conf.MaxAge = 7 * 24 * time.Hour
+	}
+	if conf.MaxBytes == 0 {
+		conf.MaxBytes = 1 << 30
+	}
+	if err := conf.Delivery.validate(); err != nil {
+		return nil, fmt.Errorf("new jetstream broker: %w", err)
+	}
+	conf.Delivery = conf.Delivery.withDefaults()
+	if conf.Log == nil {
+		conf.Log = slog.New(slog.DiscardHandler)
+	}
+	return &JetStream{
+		conf: conf, log: conf.Log.With("broker", "nats"), subs: make(map[*subscription]struct{}),
+		options: broker.Options{Context: context.Background(), Addrs: []string{conf.URL}},
+	}, nil
+}
+
+// Init applies go-micro options. broker.Addrs changes the server, and is an error once connected.
+func (j *JetStream) Init(opts ...broker.Option) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	o := j.options
+	for _, opt := range opts {
+		opt(&o)
+	}
+	if len(o.Addrs) > 0 && o.Addrs[0] != j.conf.URL {
+		if j.conn != nil {
+			return errors.New("init jetstream broker: the address cannot change while connected")
+		}
+		j.conf.URL = o.Addrs[0]
+	}
+	j.options = o
+	return nil
+}
+
+// Options returns what Init was given.
+func (j *JetStream) Options() broker.Options {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.options
+}
+
+// Address is the server connected to, without credentials, or "" while there is none.
+func (j *JetStream) Address() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.conn == nil {
+		return ""
+	}
+	return j.conn.ConnectedUrlRedacted()
+}
+
+// String is "nats".
+func (j *JetStream) String() string { return "nats" }
+
+// Connect connects and makes the two streams. It fails when the server cannot be reached now; a connection lost later is
+// made again for ever. A second call does nothing.
+func (j *JetStream) Connect() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.conn != nil {
+		return nil
+	}
+	conn, err := nats.Connect(j.conf.URL,
+		nats.Name(j.conf.Name), nats.Timeout(publishWait), nats.MaxReconnects(-1),
+		nats.ReconnectWait(100*time.Millisecond), nats.ReconnectJitter(200*time.Millisecond, 500*time.Millisecond),
+		nats.PingInterval(10*time.Second), nats.MaxPingsOutstanding(2),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				j.log.Warn("lost NATS", "error", err)
+			}
+		}),
+		nats.ReconnectHandler(func(c *nats.Conn) { j.log.Info("NATS is back", "server", c.ConnectedUrlRedacted()) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { j.log.Warn("NATS reported", "error", err) }),
+	)
+	if err != nil {
+		return fmt.Errorf("connect to NATS: %w", err)
+	}
+	js, err := jetstream.New(conn)
+	if err == nil {
+		err = j.ensure(js)
+	}
+	if err != nil {
+		conn.Close()
+		return fmt.Errorf("connect to NATS: %w", err)
+	}
+	j.conn, j.js = conn, js
+	return nil
+}
+
+// ensure makes the streams or brings them up to date.
+func (j *JetStream) ensure(js jetstream.JetStream) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*publishWait)
+	defer cancel()
+	for _, s := range []jetstream.StreamConfig{
+		{Name: j.stream(), Subjects: []string{j.subject(">")}, MaxAge: j.conf.MaxAge, Duplicates: min(dedupeWindow, j.conf.MaxAge)},
+		{Name: j.deadStream(), Subjects: []string{j.deadSubject(">")}, MaxAge: 4 * j.conf.MaxAge, Duplicates: min(dedupeWindow, j.conf.MaxAge)},
+	} {
+		s.Storage, s.Retention, s.Discard = jetstream.FileStorage, jetstream.LimitsPolicy, jetstream.DiscardOld
+		s.MaxBytes, s.MaxMsgSize = j.conf.MaxBytes, MaxMessage+headerRoom
+		if _, err := js.CreateOrUpdateStream(ctx, s); err != nil {
+			return fmt.Errorf("make stream %s: %w", s.Name, err)
+		}
+	}
+	return nil
+}
+
+// Disconnect unsubscribes everything, which waits for handlers, and closes the connection.
+func (j *JetStream) Disconnect() error {
+	j.mu.Lock()
+	subs := make([]*subscription, 0, len(j.subs))
+	for s := range j.subs {
+		subs = append(subs, s)
+	}
+	j.mu.Unlock()
+	var errs []error
+	for _, s := range subs {
+		errs = append(errs, s.Unsubscribe())
+	}
+	j.mu.Lock()
+	conn := j.conn
+	j.conn, j.js = nil, nil
+	j.mu.Unlock()
+	if conn != nil {
+		conn.Close()
+	}
+	return errors.Join(errs...)
+}
+
+// Publish stores m under topic. It waits at most 5 s, or until the end of the context given by broker.PublishContext.
+func (j *JetStream) Publish(topic string, m *broker.Message, opts ...broker.PublishOption) error {
+	if err := checkTopic(topic); err != nil {
+		return fmt.Errorf("publish: %w", err)
+	}
+	if len(m.Body) > MaxMessage {
+		return fmt.Errorf("publish to %s: %w", topic, errTooLong)
+	}
+	ctx := publishContext(opts)
+	ctx, cancel := context.WithTimeout(ctx, publishWait)
+	defer cancel()
+	j.mu.Lock()
+	js := j.js
+	j.mu.Unlock()
+	if js == nil {
+		return fmt.Errorf("publish to %s: %w", topic, errNotConnected)
+	}
+	msg := &nats.Msg{Subject: j.subject(topic), Data: m.Body, Header: make(nats.Header, len(m.Header)+1)}
+	for k, v := range m.Header {
+		msg.Header[k] = []string{v}
+	}
+	if id := m.Header[HeaderEventID]; id != "" {
+		msg.Header[jetstream.MsgIDHeader] = []string{topic + "/" + id}
+	}
+	if _, err := js.PublishMsg(ctx, msg); err != nil {
+		return fmt.Errorf("publish to %s: %w", topic, err)
+	}
+	return nil
+}
+
+func publishContext(opts []broker.PublishOption) context.Context {
+	var o broker.PublishOptions
+	for _, opt := range opts {
+		opt(&o)
+	}
+	if o.Context == nil {
+		return context.Background()
+	}
+	return o.Context
+}
+
+func (j *JetStream) stream() string                  { return j.conf.Namespace + "_EVENTS" }
+func (j *JetStream) deadStream() string              { return j.conf.Namespace + "_DEAD" }
+func (j *JetStream) subject(topic string) string     { return j.conf.Namespace + ".events." + topic }
+func (j *JetStream) deadSubject(topic string) string { return j.conf.Namespace + ".dead." + topic }
