@@ -94,12 +94,12 @@ func (b *board) watch(wo registry.WatchOptions) *watcher {
 	w := &watcher{board: b, service: wo.Service, signal: make(chan struct{}, 1), exit: make(chan struct{})}
 	w.wake()
 	b.mu.Lock()
+	defer b.mu.Unlock() // Stop waits for it, so a context that has ended already finds everything in place
 	if b.closed {
 		close(w.exit)
-	} else {
-		b.watchers[w] = struct{}{}
+		return w
 	}
-	b.mu.Unlock()
+	b.watchers[w] = struct{}{}
 	if wo.Context != nil {
 		w.release = context.AfterFunc(wo.Context, w.Stop)
 	}

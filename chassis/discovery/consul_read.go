@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/hashicorp/consul/api"
@@ -61,7 +62,7 @@ func (c *Consul) Watch(opts ...registry.WatchOption) (registry.Watcher, error) {
 	if wo.Service == "" {
 		c.followAllLocked()
 	} else {
-		c.followLocked(wo.Service)
+		c.followLocked(wo.Service).pinned = true
 	}
 	return c.board.watch(wo), nil
 }
@@ -112,7 +113,7 @@ func (c *Consul) startLocked() *feed[map[string]bool] {
 	}
 	client := c.client
 	c.listing = newFeed(feedConfig[map[string]bool]{
-		what: "services", now: c.now, grace: c.conf.Grace, log: c.log,
+		what: "services", now: c.now, grace: c.conf.Grace, log: c.log, level: slog.LevelWarn,
 		fetch: func(ctx context.Context, q *api.QueryOptions) (map[string]bool, *api.QueryMeta, error) {
 			all, meta, err := client.Catalog().Services(q.WithContext(ctx))
 			out := make(map[string]bool, len(all))
@@ -165,12 +166,12 @@ func (c *Consul) followAllLocked() {
 	c.all = true
 	for name, ours := range c.known {
 		if ours {
-			c.followLocked(name).pinned = false
+			c.followLocked(name)
 		}
 	}
 }
 
-// followLocked begins to follow one name. A name that Consul does not list yet (a watcher asked for it) stays followed.
+// followLocked begins to follow one name.
 func (c *Consul) followLocked(name string) *feed[[]instance] {
 	if f := c.feeds[name]; f != nil {
 		return f
@@ -178,7 +179,7 @@ func (c *Consul) followLocked(name string) *feed[[]instance] {
 	client := c.client
 	var f *feed[[]instance]
 	f = newFeed(feedConfig[[]instance]{
-		what: name, now: c.now, grace: c.conf.Grace, log: c.log,
+		what: name, now: c.now, grace: c.conf.Grace, log: c.log, level: slog.LevelDebug, // the list speaks for all
 		fetch: func(ctx context.Context, q *api.QueryOptions) ([]instance, *api.QueryMeta, error) {
 			entries, meta, err := client.Health().Service(name, "", true, q.WithContext(ctx))
 			out := make([]instance, 0, len(entries))
@@ -197,8 +198,6 @@ func (c *Consul) followLocked(name string) *feed[[]instance] {
 			}
 		},
 	})
-	_, listed := c.known[name]
-	f.pinned = !listed
 	c.feeds[name] = f
 	c.goLocked(f.run)
 	return f

@@ -16,6 +16,7 @@ type feedConfig[T any] struct {
 	now      clock
 	grace    time.Duration
 	log      *slog.Logger
+	level    slog.Level // of outages
 	fetch    func(ctx context.Context, q *api.QueryOptions) (T, *api.QueryMeta, error)
 	merge    func(old, fresh T) (merged T, shrunk bool)
 	publish  func(T)
@@ -27,7 +28,7 @@ type feedConfig[T any] struct {
 // index below 1 counts as 1, errors back off with jitter, and answers that come at once are held down in rate.
 type feed[T any] struct {
 	feedConfig[T]
-	pinned bool // guarded by the owner: keep asking though Consul does not list the name
+	pinned bool // guarded by the owner: a watcher wants it, so keep asking though Consul does not list the name
 
 	tried chan struct{} // closed after the first attempt
 	quit  chan struct{}
@@ -107,7 +108,7 @@ func (f *feed[T]) run(ctx context.Context) {
 		}
 		if err != nil {
 			if !outage {
-				f.log.Warn("lost Consul; keeping the last answer", "query", f.what, "error", err)
+				f.log.Log(ctx, f.level, "lost Consul; keeping the last answer", "query", f.what, "error", err)
 			}
 			outage, index = true, 0
 			f.settle(&first, err)
@@ -118,14 +119,14 @@ func (f *feed[T]) run(ctx context.Context) {
 		backoff = 0
 		next := max(meta.LastIndex, 1)
 		if next < index {
-			f.log.Warn("Consul's index went backwards; keeping the last answer for a while", "query", f.what)
+			f.log.Log(ctx, f.level, "Consul's index went backwards; keeping the last answer for a while", "query", f.what)
 			outage, next = true, 0
 		}
 		index = next
 		if outage {
 			outage = false
 			until = f.now().Add(f.grace)
-			f.log.Info("Consul is back", "query", f.what)
+			f.log.Log(ctx, f.level, "Consul is back", "query", f.what)
 			if f.returned != nil {
 				f.returned()
 			}

@@ -71,9 +71,10 @@ func (w *watcher) Stop() {
 		default:
 			close(w.exit)
 		}
+		release := w.release
 		w.board.mu.Unlock()
-		if w.release != nil {
-			w.release()
+		if release != nil {
+			release()
 		}
 	})
 }

@@ -81,9 +81,6 @@ func (e *Embedded) Shutdown() {
 	e.server.WaitForShutdown()
 }
 
-// headerRoom is what headers may add to MaxMessage, in bytes.
-const headerRoom = 64 << 10
-
 var _ server.Logger = (*natsLog)(nil)
 
 // natsLog writes the server's log to slog. A notice is news to an operator of NATS, not to one of ours.

@@ -47,8 +47,12 @@ const (
 // ContentType is what Publish writes and Subscribe takes.
 const ContentType = "application/protobuf"
 
-// MaxMessage bounds a message's body, in bytes; Publish refuses a longer one.
-const MaxMessage = 1 << 20
+// MaxMessage bounds a message's body, in bytes; Publish refuses a longer one. With its header a message stays within
+// 1 MiB, which is all that a NATS server takes unless it is told otherwise.
+const MaxMessage = 1<<20 - headerRoom
+
+// headerRoom is what is left for headers, in bytes.
+const headerRoom = 16 << 10
 
 // DeadLetter is a message that a group gave up.
 type DeadLetter struct {

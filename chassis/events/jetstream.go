@@ -45,6 +45,7 @@ type JetStream struct {
 	conn    *nats.Conn
 	js      jetstream.JetStream
 	subs    map[*subscription]struct{}
+	epoch   chan struct{} // closed when a lost connection is back: NATS then knows nothing of open requests
 }
 
 // publishWait bounds a Publish whose context has no earlier deadline.
@@ -81,7 +82,7 @@ func NewJetStream(conf JetStreamConfig) (*JetStream, error) {
 		conf.Log = slog.New(slog.DiscardHandler)
 	}
 	return &JetStream{
-		conf: conf, log: conf.Log.With("broker", "nats"), subs: make(map[*subscription]struct{}),
+		conf: conf, log: conf.Log.With("broker", "nats"), subs: make(map[*subscription]struct{}), epoch: make(chan struct{}),
 		options: broker.Options{Context: context.Background(), Addrs: []string{conf.URL}},
 	}, nil
 }
@@ -141,7 +142,13 @@ func (j *JetStream) Connect() error {
 				j.log.Warn("lost NATS", "error", err)
 			}
 		}),
-		nats.ReconnectHandler(func(c *nats.Conn) { j.log.Info("NATS is back", "server", c.ConnectedUrlRedacted()) }),
+		nats.ReconnectHandler(func(c *nats.Conn) {
+			j.log.Info("NATS is back", "server", c.ConnectedUrlRedacted())
+			j.mu.Lock()
+			close(j.epoch)
+			j.epoch = make(chan struct{})
+			j.mu.Unlock()
+		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { j.log.Warn("NATS reported", "error", err) }),
 	)
 	if err != nil {
@@ -222,10 +229,34 @@ func (j *JetStream) Publish(topic string, m *broker.Message, opts ...broker.Publ
 	if id := m.Header[HeaderEventID]; id != "" {
 		msg.Header[jetstream.MsgIDHeader] = []string{topic + "/" + id}
 	}
-	if _, err := js.PublishMsg(ctx, msg); err != nil {
+	if err := send(ctx, js, msg); err != nil {
 		return fmt.Errorf("publish to %s: %w", topic, err)
 	}
 	return nil
+}
+
+// tryWait is how long one try waits for the server's word, when another try is safe.
+const tryWait = time.Second
+
+// send publishes one message. The word of a server whose connection was lost never comes, so a message that carries an id,
+// which JetStream stores once, is sent again until ctx ends.
+func send(ctx context.Context, js jetstream.JetStream, msg *nats.Msg) error {
+	if len(msg.Header[jetstream.MsgIDHeader]) == 0 {
+		_, err := js.PublishMsg(ctx, msg)
+		return err
+	}
+	for {
+		try, cancel := context.WithTimeout(ctx, tryWait)
+		_, err := js.PublishMsg(try, msg)
+		timeout := try.Err() != nil
+		cancel()
+		if err == nil || ctx.Err() != nil || !(timeout || errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrTimeout)) {
+			return err
+		}
+		if !timeout && !pause(ctx, backoff(0)) {
+			return err
+		}
+	}
 }
 
 func publishContext(opts []broker.PublishOption) context.Context {

@@ -87,7 +87,7 @@ type puller struct {
 func (p *puller) run(ctx context.Context, c jetstream.Consumer) {
 	log := p.j.log.With("topic", p.topic, "group", p.group)
 	for failures := 0; ctx.Err() == nil; {
-		msg, err := next(ctx, c)
+		msg, err := p.next(ctx, c)
 		if msg != nil {
 			failures = 0
 			p.handle(msg)
@@ -113,9 +113,19 @@ func (p *puller) run(ctx context.Context, c jetstream.Consumer) {
 }
 
 // next waits for one message; nil and nil when none came in time.
-func next(ctx context.Context, c jetstream.Consumer) (jetstream.Msg, error) {
+func (p *puller) next(ctx context.Context, c jetstream.Consumer) (jetstream.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchWait)
 	defer cancel()
+	p.j.mu.Lock()
+	epoch := p.j.epoch
+	p.j.mu.Unlock()
+	go func() {
+		select {
+		case <-epoch: // the request died with its connection
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	batch, err := c.Fetch(1, jetstream.FetchContext(ctx), jetstream.FetchHeartbeat(5*time.Second))
 	if err != nil {
 		return nil, err
@@ -232,7 +242,7 @@ func (p *puller) bury(m *broker.Message, reason error, attempts int, seq uint64)
 	msg.Header[jetstream.MsgIDHeader] = []string{fmt.Sprintf("%s/%d", durable(p.group, p.topic), seq)}
 	ctx, cancel := context.WithTimeout(context.Background(), publishWait)
 	defer cancel()
-	if _, err := js.PublishMsg(ctx, msg); err != nil {
+	if err := send(ctx, js, msg); err != nil {
 		return fmt.Errorf("store dead letter: %w", err)
 	}
 	return nil
