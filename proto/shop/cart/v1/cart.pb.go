@@ -10,6 +10,7 @@ package cartv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	v11 "github.com/cleavehq/cleave/proto/shop/pricing/v1"
 	v1 "github.com/cleavehq/cleave/proto/shop/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -35,6 +36,8 @@ const (
 	CartState_CART_STATE_OPEN        CartState = 1
 	// An order was made of it; it can't be changed any more.
 	CartState_CART_STATE_ORDERED CartState = 2
+	// It was put into another one, merged_into; it can't be changed any more.
+	CartState_CART_STATE_MERGED CartState = 3
 )
 
 // Enum value maps for CartState.
@@ -43,11 +46,13 @@ var (
 		0: "CART_STATE_UNSPECIFIED",
 		1: "CART_STATE_OPEN",
 		2: "CART_STATE_ORDERED",
+		3: "CART_STATE_MERGED",
 	}
 	CartState_value = map[string]int32{
 		"CART_STATE_UNSPECIFIED": 0,
 		"CART_STATE_OPEN":        1,
 		"CART_STATE_ORDERED":     2,
+		"CART_STATE_MERGED":      3,
 	}
 )
 
@@ -86,9 +91,15 @@ type ShoppingCart struct {
 	// By the order they were added in.
 	Items []*Item `protobuf:"bytes,3,rep,name=items,proto3" json:"items,omitempty"`
 	// The sum of the lines; no currency and 0 when the cart is empty.
-	Total         *v1.Money              `protobuf:"bytes,4,opt,name=total,proto3" json:"total,omitempty"`
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	Total      *v1.Money              `protobuf:"bytes,4,opt,name=total,proto3" json:"total,omitempty"`
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// Whose it is; empty for a guest's.
+	CustomerId string `protobuf:"bytes,7,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
+	// What the customer typed, in capitals; empty when there is none.
+	CouponCode string `protobuf:"bytes,8,opt,name=coupon_code,json=couponCode,proto3" json:"coupon_code,omitempty"`
+	// The cart it was put into; empty unless it is MERGED.
+	MergedInto    string `protobuf:"bytes,9,opt,name=merged_into,json=mergedInto,proto3" json:"merged_into,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -163,6 +174,27 @@ func (x *ShoppingCart) GetUpdateTime() *timestamppb.Timestamp {
 		return x.UpdateTime
 	}
 	return nil
+}
+
+func (x *ShoppingCart) GetCustomerId() string {
+	if x != nil {
+		return x.CustomerId
+	}
+	return ""
+}
+
+func (x *ShoppingCart) GetCouponCode() string {
+	if x != nil {
+		return x.CouponCode
+	}
+	return ""
+}
+
+func (x *ShoppingCart) GetMergedInto() string {
+	if x != nil {
+		return x.MergedInto
+	}
+	return ""
 }
 
 // Item is one line of a cart.
@@ -300,7 +332,9 @@ func (x *NewItem) GetQuantity() int64 {
 type CreateCartRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// At most 200 lines.
-	Items         []*NewItem `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
+	Items []*NewItem `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
+	// Whose it is; empty for a guest's.
+	CustomerId    string `protobuf:"bytes,2,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -340,6 +374,13 @@ func (x *CreateCartRequest) GetItems() []*NewItem {
 		return x.Items
 	}
 	return nil
+}
+
+func (x *CreateCartRequest) GetCustomerId() string {
+	if x != nil {
+		return x.CustomerId
+	}
+	return ""
 }
 
 type GetCartRequest struct {
@@ -559,11 +600,398 @@ func (x *RemoveItemRequest) GetSku() string {
 	return ""
 }
 
+type SetCouponRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	CartId string                 `protobuf:"bytes,1,opt,name=cart_id,json=cartId,proto3" json:"cart_id,omitempty"`
+	// Capitals and small letters are the same. Empty takes the coupon out.
+	CouponCode    string `protobuf:"bytes,2,opt,name=coupon_code,json=couponCode,proto3" json:"coupon_code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetCouponRequest) Reset() {
+	*x = SetCouponRequest{}
+	mi := &file_shop_cart_v1_cart_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetCouponRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetCouponRequest) ProtoMessage() {}
+
+func (x *SetCouponRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_cart_v1_cart_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetCouponRequest.ProtoReflect.Descriptor instead.
+func (*SetCouponRequest) Descriptor() ([]byte, []int) {
+	return file_shop_cart_v1_cart_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *SetCouponRequest) GetCartId() string {
+	if x != nil {
+		return x.CartId
+	}
+	return ""
+}
+
+func (x *SetCouponRequest) GetCouponCode() string {
+	if x != nil {
+		return x.CouponCode
+	}
+	return ""
+}
+
+type GetCustomerCartRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CustomerId    string                 `protobuf:"bytes,1,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCustomerCartRequest) Reset() {
+	*x = GetCustomerCartRequest{}
+	mi := &file_shop_cart_v1_cart_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCustomerCartRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCustomerCartRequest) ProtoMessage() {}
+
+func (x *GetCustomerCartRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_cart_v1_cart_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCustomerCartRequest.ProtoReflect.Descriptor instead.
+func (*GetCustomerCartRequest) Descriptor() ([]byte, []int) {
+	return file_shop_cart_v1_cart_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *GetCustomerCartRequest) GetCustomerId() string {
+	if x != nil {
+		return x.CustomerId
+	}
+	return ""
+}
+
+type AssignCartRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CartId        string                 `protobuf:"bytes,1,opt,name=cart_id,json=cartId,proto3" json:"cart_id,omitempty"`
+	CustomerId    string                 `protobuf:"bytes,2,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AssignCartRequest) Reset() {
+	*x = AssignCartRequest{}
+	mi := &file_shop_cart_v1_cart_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AssignCartRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AssignCartRequest) ProtoMessage() {}
+
+func (x *AssignCartRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_cart_v1_cart_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AssignCartRequest.ProtoReflect.Descriptor instead.
+func (*AssignCartRequest) Descriptor() ([]byte, []int) {
+	return file_shop_cart_v1_cart_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *AssignCartRequest) GetCartId() string {
+	if x != nil {
+		return x.CartId
+	}
+	return ""
+}
+
+func (x *AssignCartRequest) GetCustomerId() string {
+	if x != nil {
+		return x.CustomerId
+	}
+	return ""
+}
+
+type MergeCartRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	FromCartId    string                 `protobuf:"bytes,1,opt,name=from_cart_id,json=fromCartId,proto3" json:"from_cart_id,omitempty"`
+	CustomerId    string                 `protobuf:"bytes,2,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MergeCartRequest) Reset() {
+	*x = MergeCartRequest{}
+	mi := &file_shop_cart_v1_cart_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MergeCartRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MergeCartRequest) ProtoMessage() {}
+
+func (x *MergeCartRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_cart_v1_cart_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MergeCartRequest.ProtoReflect.Descriptor instead.
+func (*MergeCartRequest) Descriptor() ([]byte, []int) {
+	return file_shop_cart_v1_cart_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *MergeCartRequest) GetFromCartId() string {
+	if x != nil {
+		return x.FromCartId
+	}
+	return ""
+}
+
+func (x *MergeCartRequest) GetCustomerId() string {
+	if x != nil {
+		return x.CustomerId
+	}
+	return ""
+}
+
+type RequoteCartRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	CartId string                 `protobuf:"bytes,1,opt,name=cart_id,json=cartId,proto3" json:"cart_id,omitempty"`
+	// ISO 3166-1 alpha-2, in capitals: where the goods go. Empty: the quote has no tax.
+	Country       string `protobuf:"bytes,2,opt,name=country,proto3" json:"country,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RequoteCartRequest) Reset() {
+	*x = RequoteCartRequest{}
+	mi := &file_shop_cart_v1_cart_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RequoteCartRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RequoteCartRequest) ProtoMessage() {}
+
+func (x *RequoteCartRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_cart_v1_cart_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RequoteCartRequest.ProtoReflect.Descriptor instead.
+func (*RequoteCartRequest) Descriptor() ([]byte, []int) {
+	return file_shop_cart_v1_cart_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *RequoteCartRequest) GetCartId() string {
+	if x != nil {
+		return x.CartId
+	}
+	return ""
+}
+
+func (x *RequoteCartRequest) GetCountry() string {
+	if x != nil {
+		return x.Country
+	}
+	return ""
+}
+
+type RequoteCartResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Cart  *ShoppingCart          `protobuf:"bytes,1,opt,name=cart,proto3" json:"cart,omitempty"`
+	// The lines that are other than before, in the order of the cart.
+	Changes []*LineChange `protobuf:"bytes,2,rep,name=changes,proto3" json:"changes,omitempty"`
+	// What the cart costs with its coupon and the tax of the country. Not set when the cart is empty or a line can't be bought.
+	Quote         *v11.Quote `protobuf:"bytes,3,opt,name=quote,proto3" json:"quote,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RequoteCartResponse) Reset() {
+	*x = RequoteCartResponse{}
+	mi := &file_shop_cart_v1_cart_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RequoteCartResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RequoteCartResponse) ProtoMessage() {}
+
+func (x *RequoteCartResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_cart_v1_cart_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RequoteCartResponse.ProtoReflect.Descriptor instead.
+func (*RequoteCartResponse) Descriptor() ([]byte, []int) {
+	return file_shop_cart_v1_cart_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *RequoteCartResponse) GetCart() *ShoppingCart {
+	if x != nil {
+		return x.Cart
+	}
+	return nil
+}
+
+func (x *RequoteCartResponse) GetChanges() []*LineChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+func (x *RequoteCartResponse) GetQuote() *v11.Quote {
+	if x != nil {
+		return x.Quote
+	}
+	return nil
+}
+
+// LineChange says how one line differs from what the cart showed.
+type LineChange struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Sku          string                 `protobuf:"bytes,1,opt,name=sku,proto3" json:"sku,omitempty"`
+	OldUnitPrice *v1.Money              `protobuf:"bytes,2,opt,name=old_unit_price,json=oldUnitPrice,proto3" json:"old_unit_price,omitempty"`
+	// Not set when it can't be bought.
+	NewUnitPrice *v1.Money `protobuf:"bytes,3,opt,name=new_unit_price,json=newUnitPrice,proto3" json:"new_unit_price,omitempty"`
+	// FOR_SALE when only the price changed; otherwise why it can't be bought.
+	Status        v11.PriceStatus `protobuf:"varint,4,opt,name=status,proto3,enum=shop.pricing.v1.PriceStatus" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LineChange) Reset() {
+	*x = LineChange{}
+	mi := &file_shop_cart_v1_cart_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LineChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LineChange) ProtoMessage() {}
+
+func (x *LineChange) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_cart_v1_cart_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LineChange.ProtoReflect.Descriptor instead.
+func (*LineChange) Descriptor() ([]byte, []int) {
+	return file_shop_cart_v1_cart_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *LineChange) GetSku() string {
+	if x != nil {
+		return x.Sku
+	}
+	return ""
+}
+
+func (x *LineChange) GetOldUnitPrice() *v1.Money {
+	if x != nil {
+		return x.OldUnitPrice
+	}
+	return nil
+}
+
+func (x *LineChange) GetNewUnitPrice() *v1.Money {
+	if x != nil {
+		return x.NewUnitPrice
+	}
+	return nil
+}
+
+func (x *LineChange) GetStatus() v11.PriceStatus {
+	if x != nil {
+		return x.Status
+	}
+	return v11.PriceStatus(0)
+}
+
 var File_shop_cart_v1_cart_proto protoreflect.FileDescriptor
 
 const file_shop_cart_v1_cart_proto_rawDesc = "" +
 	"\n" +
-	"\x17shop/cart/v1/cart.proto\x12\fshop.cart.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18shop/type/v1/money.proto\"\x9c\x02\n" +
+	"\x17shop/cart/v1/cart.proto\x12\fshop.cart.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bshop/pricing/v1/quote.proto\x1a\x18shop/type/v1/money.proto\"\xff\x02\n" +
 	"\fShoppingCart\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12-\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x17.shop.cart.v1.CartStateR\x05state\x12(\n" +
@@ -572,7 +1000,13 @@ const file_shop_cart_v1_cart_proto_rawDesc = "" +
 	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"\xb2\x01\n" +
+	"updateTime\x12\x1f\n" +
+	"\vcustomer_id\x18\a \x01(\tR\n" +
+	"customerId\x12\x1f\n" +
+	"\vcoupon_code\x18\b \x01(\tR\n" +
+	"couponCode\x12\x1f\n" +
+	"\vmerged_into\x18\t \x01(\tR\n" +
+	"mergedInto\"\xb2\x01\n" +
 	"\x04Item\x12\x10\n" +
 	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x1a\n" +
@@ -585,9 +1019,11 @@ const file_shop_cart_v1_cart_proto_rawDesc = "" +
 	"\x03sku\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xff\x01R\x03sku\x12&\n" +
 	"\bquantity\x18\x02 \x01(\x03B\n" +
-	"\xbaH\a\"\x05\x18\x90N(\x01R\bquantity\"K\n" +
+	"\xbaH\a\"\x05\x18\x90N(\x01R\bquantity\"y\n" +
 	"\x11CreateCartRequest\x126\n" +
-	"\x05items\x18\x01 \x03(\v2\x15.shop.cart.v1.NewItemB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\x05items\"3\n" +
+	"\x05items\x18\x01 \x03(\v2\x15.shop.cart.v1.NewItemB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\x05items\x12,\n" +
+	"\vcustomer_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\n" +
+	"customerId\"3\n" +
 	"\x0eGetCartRequest\x12!\n" +
 	"\acart_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x06cartId\"y\n" +
 	"\x0eAddItemRequest\x12!\n" +
@@ -605,11 +1041,42 @@ const file_shop_cart_v1_cart_proto_rawDesc = "" +
 	"\x11RemoveItemRequest\x12!\n" +
 	"\acart_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x06cartId\x12\x1c\n" +
 	"\x03sku\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xff\x01R\x03sku*T\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xff\x01R\x03sku\"w\n" +
+	"\x10SetCouponRequest\x12!\n" +
+	"\acart_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x06cartId\x12@\n" +
+	"\vcoupon_code\x18\x02 \x01(\tB\x1f\xbaH\x1c\xd8\x01\x01r\x172\x15^[A-Za-z0-9_-]{1,64}$R\n" +
+	"couponCode\"C\n" +
+	"\x16GetCustomerCartRequest\x12)\n" +
+	"\vcustomer_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\n" +
+	"customerId\"a\n" +
+	"\x11AssignCartRequest\x12!\n" +
+	"\acart_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x06cartId\x12)\n" +
+	"\vcustomer_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\n" +
+	"customerId\"i\n" +
+	"\x10MergeCartRequest\x12*\n" +
+	"\ffrom_cart_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\n" +
+	"fromCartId\x12)\n" +
+	"\vcustomer_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\n" +
+	"customerId\"g\n" +
+	"\x12RequoteCartRequest\x12!\n" +
+	"\acart_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x06cartId\x12.\n" +
+	"\acountry\x18\x02 \x01(\tB\x14\xbaH\x11\xd8\x01\x01r\f2\n" +
+	"^[A-Z]{2}$R\acountry\"\xa7\x01\n" +
+	"\x13RequoteCartResponse\x12.\n" +
+	"\x04cart\x18\x01 \x01(\v2\x1a.shop.cart.v1.ShoppingCartR\x04cart\x122\n" +
+	"\achanges\x18\x02 \x03(\v2\x18.shop.cart.v1.LineChangeR\achanges\x12,\n" +
+	"\x05quote\x18\x03 \x01(\v2\x16.shop.pricing.v1.QuoteR\x05quote\"\xca\x01\n" +
+	"\n" +
+	"LineChange\x12\x10\n" +
+	"\x03sku\x18\x01 \x01(\tR\x03sku\x129\n" +
+	"\x0eold_unit_price\x18\x02 \x01(\v2\x13.shop.type.v1.MoneyR\foldUnitPrice\x129\n" +
+	"\x0enew_unit_price\x18\x03 \x01(\v2\x13.shop.type.v1.MoneyR\fnewUnitPrice\x124\n" +
+	"\x06status\x18\x04 \x01(\x0e2\x1c.shop.pricing.v1.PriceStatusR\x06status*k\n" +
 	"\tCartState\x12\x1a\n" +
 	"\x16CART_STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fCART_STATE_OPEN\x10\x01\x12\x16\n" +
-	"\x12CART_STATE_ORDERED\x10\x022\xa8\x04\n" +
+	"\x12CART_STATE_ORDERED\x10\x02\x12\x15\n" +
+	"\x11CART_STATE_MERGED\x10\x032\x8c\t\n" +
 	"\x04Cart\x12_\n" +
 	"\n" +
 	"CreateCart\x12\x1f.shop.cart.v1.CreateCartRequest\x1a\x1a.shop.cart.v1.ShoppingCart\"\x14\x82\xd3\xe4\x93\x02\x0e:\x01*\"\t/v1/carts\x12c\n" +
@@ -618,7 +1085,13 @@ const file_shop_cart_v1_cart_proto_rawDesc = "" +
 	"\n" +
 	"UpdateItem\x12\x1f.shop.cart.v1.UpdateItemRequest\x1a\x1a.shop.cart.v1.ShoppingCart\"-\x82\xd3\xe4\x93\x02$:\x01*2\x1f/v1/carts/{cart_id}/items/{sku}\x90\x02\x02\x12u\n" +
 	"\n" +
-	"RemoveItem\x12\x1f.shop.cart.v1.RemoveItemRequest\x1a\x1a.shop.cart.v1.ShoppingCart\"*\x82\xd3\xe4\x93\x02!*\x1f/v1/carts/{cart_id}/items/{sku}\x90\x02\x02B6Z4github.com/cleavehq/cleave/proto/shop/cart/v1;cartv1b\x06proto3"
+	"RemoveItem\x12\x1f.shop.cart.v1.RemoveItemRequest\x1a\x1a.shop.cart.v1.ShoppingCart\"*\x82\xd3\xe4\x93\x02!*\x1f/v1/carts/{cart_id}/items/{sku}\x90\x02\x02\x12q\n" +
+	"\tSetCoupon\x12\x1e.shop.cart.v1.SetCouponRequest\x1a\x1a.shop.cart.v1.ShoppingCart\"(\x82\xd3\xe4\x93\x02\x1f:\x01*\x1a\x1a/v1/carts/{cart_id}/coupon\x90\x02\x02\x12\x83\x01\n" +
+	"\x0fGetCustomerCart\x12$.shop.cart.v1.GetCustomerCartRequest\x1a\x1a.shop.cart.v1.ShoppingCart\".\x82\xd3\xe4\x93\x02%\x12#/v1/carts/by-customer/{customer_id}\x90\x02\x01\x12s\n" +
+	"\n" +
+	"AssignCart\x12\x1f.shop.cart.v1.AssignCartRequest\x1a\x1a.shop.cart.v1.ShoppingCart\"(\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/carts/{cart_id}:assign\x90\x02\x02\x12u\n" +
+	"\tMergeCart\x12\x1e.shop.cart.v1.MergeCartRequest\x1a\x1a.shop.cart.v1.ShoppingCart\",\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/carts/{from_cart_id}:merge\x90\x02\x02\x12}\n" +
+	"\vRequoteCart\x12 .shop.cart.v1.RequoteCartRequest\x1a!.shop.cart.v1.RequoteCartResponse\")\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/carts/{cart_id}:requote\x90\x02\x02B6Z4github.com/cleavehq/cleave/proto/shop/cart/v1;cartv1b\x06proto3"
 
 var (
 	file_shop_cart_v1_cart_proto_rawDescOnce sync.Once
@@ -633,44 +1106,69 @@ func file_shop_cart_v1_cart_proto_rawDescGZIP() []byte {
 }
 
 var file_shop_cart_v1_cart_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_shop_cart_v1_cart_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_shop_cart_v1_cart_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_shop_cart_v1_cart_proto_goTypes = []any{
-	(CartState)(0),                // 0: shop.cart.v1.CartState
-	(*ShoppingCart)(nil),          // 1: shop.cart.v1.ShoppingCart
-	(*Item)(nil),                  // 2: shop.cart.v1.Item
-	(*NewItem)(nil),               // 3: shop.cart.v1.NewItem
-	(*CreateCartRequest)(nil),     // 4: shop.cart.v1.CreateCartRequest
-	(*GetCartRequest)(nil),        // 5: shop.cart.v1.GetCartRequest
-	(*AddItemRequest)(nil),        // 6: shop.cart.v1.AddItemRequest
-	(*UpdateItemRequest)(nil),     // 7: shop.cart.v1.UpdateItemRequest
-	(*RemoveItemRequest)(nil),     // 8: shop.cart.v1.RemoveItemRequest
-	(*v1.Money)(nil),              // 9: shop.type.v1.Money
-	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
+	(CartState)(0),                 // 0: shop.cart.v1.CartState
+	(*ShoppingCart)(nil),           // 1: shop.cart.v1.ShoppingCart
+	(*Item)(nil),                   // 2: shop.cart.v1.Item
+	(*NewItem)(nil),                // 3: shop.cart.v1.NewItem
+	(*CreateCartRequest)(nil),      // 4: shop.cart.v1.CreateCartRequest
+	(*GetCartRequest)(nil),         // 5: shop.cart.v1.GetCartRequest
+	(*AddItemRequest)(nil),         // 6: shop.cart.v1.AddItemRequest
+	(*UpdateItemRequest)(nil),      // 7: shop.cart.v1.UpdateItemRequest
+	(*RemoveItemRequest)(nil),      // 8: shop.cart.v1.RemoveItemRequest
+	(*SetCouponRequest)(nil),       // 9: shop.cart.v1.SetCouponRequest
+	(*GetCustomerCartRequest)(nil), // 10: shop.cart.v1.GetCustomerCartRequest
+	(*AssignCartRequest)(nil),      // 11: shop.cart.v1.AssignCartRequest
+	(*MergeCartRequest)(nil),       // 12: shop.cart.v1.MergeCartRequest
+	(*RequoteCartRequest)(nil),     // 13: shop.cart.v1.RequoteCartRequest
+	(*RequoteCartResponse)(nil),    // 14: shop.cart.v1.RequoteCartResponse
+	(*LineChange)(nil),             // 15: shop.cart.v1.LineChange
+	(*v1.Money)(nil),               // 16: shop.type.v1.Money
+	(*timestamppb.Timestamp)(nil),  // 17: google.protobuf.Timestamp
+	(*v11.Quote)(nil),              // 18: shop.pricing.v1.Quote
+	(v11.PriceStatus)(0),           // 19: shop.pricing.v1.PriceStatus
 }
 var file_shop_cart_v1_cart_proto_depIdxs = []int32{
 	0,  // 0: shop.cart.v1.ShoppingCart.state:type_name -> shop.cart.v1.CartState
 	2,  // 1: shop.cart.v1.ShoppingCart.items:type_name -> shop.cart.v1.Item
-	9,  // 2: shop.cart.v1.ShoppingCart.total:type_name -> shop.type.v1.Money
-	10, // 3: shop.cart.v1.ShoppingCart.create_time:type_name -> google.protobuf.Timestamp
-	10, // 4: shop.cart.v1.ShoppingCart.update_time:type_name -> google.protobuf.Timestamp
-	9,  // 5: shop.cart.v1.Item.unit_price:type_name -> shop.type.v1.Money
-	9,  // 6: shop.cart.v1.Item.line_total:type_name -> shop.type.v1.Money
+	16, // 2: shop.cart.v1.ShoppingCart.total:type_name -> shop.type.v1.Money
+	17, // 3: shop.cart.v1.ShoppingCart.create_time:type_name -> google.protobuf.Timestamp
+	17, // 4: shop.cart.v1.ShoppingCart.update_time:type_name -> google.protobuf.Timestamp
+	16, // 5: shop.cart.v1.Item.unit_price:type_name -> shop.type.v1.Money
+	16, // 6: shop.cart.v1.Item.line_total:type_name -> shop.type.v1.Money
 	3,  // 7: shop.cart.v1.CreateCartRequest.items:type_name -> shop.cart.v1.NewItem
-	4,  // 8: shop.cart.v1.Cart.CreateCart:input_type -> shop.cart.v1.CreateCartRequest
-	5,  // 9: shop.cart.v1.Cart.GetCart:input_type -> shop.cart.v1.GetCartRequest
-	6,  // 10: shop.cart.v1.Cart.AddItem:input_type -> shop.cart.v1.AddItemRequest
-	7,  // 11: shop.cart.v1.Cart.UpdateItem:input_type -> shop.cart.v1.UpdateItemRequest
-	8,  // 12: shop.cart.v1.Cart.RemoveItem:input_type -> shop.cart.v1.RemoveItemRequest
-	1,  // 13: shop.cart.v1.Cart.CreateCart:output_type -> shop.cart.v1.ShoppingCart
-	1,  // 14: shop.cart.v1.Cart.GetCart:output_type -> shop.cart.v1.ShoppingCart
-	1,  // 15: shop.cart.v1.Cart.AddItem:output_type -> shop.cart.v1.ShoppingCart
-	1,  // 16: shop.cart.v1.Cart.UpdateItem:output_type -> shop.cart.v1.ShoppingCart
-	1,  // 17: shop.cart.v1.Cart.RemoveItem:output_type -> shop.cart.v1.ShoppingCart
-	13, // [13:18] is the sub-list for method output_type
-	8,  // [8:13] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	1,  // 8: shop.cart.v1.RequoteCartResponse.cart:type_name -> shop.cart.v1.ShoppingCart
+	15, // 9: shop.cart.v1.RequoteCartResponse.changes:type_name -> shop.cart.v1.LineChange
+	18, // 10: shop.cart.v1.RequoteCartResponse.quote:type_name -> shop.pricing.v1.Quote
+	16, // 11: shop.cart.v1.LineChange.old_unit_price:type_name -> shop.type.v1.Money
+	16, // 12: shop.cart.v1.LineChange.new_unit_price:type_name -> shop.type.v1.Money
+	19, // 13: shop.cart.v1.LineChange.status:type_name -> shop.pricing.v1.PriceStatus
+	4,  // 14: shop.cart.v1.Cart.CreateCart:input_type -> shop.cart.v1.CreateCartRequest
+	5,  // 15: shop.cart.v1.Cart.GetCart:input_type -> shop.cart.v1.GetCartRequest
+	6,  // 16: shop.cart.v1.Cart.AddItem:input_type -> shop.cart.v1.AddItemRequest
+	7,  // 17: shop.cart.v1.Cart.UpdateItem:input_type -> shop.cart.v1.UpdateItemRequest
+	8,  // 18: shop.cart.v1.Cart.RemoveItem:input_type -> shop.cart.v1.RemoveItemRequest
+	9,  // 19: shop.cart.v1.Cart.SetCoupon:input_type -> shop.cart.v1.SetCouponRequest
+	10, // 20: shop.cart.v1.Cart.GetCustomerCart:input_type -> shop.cart.v1.GetCustomerCartRequest
+	11, // 21: shop.cart.v1.Cart.AssignCart:input_type -> shop.cart.v1.AssignCartRequest
+	12, // 22: shop.cart.v1.Cart.MergeCart:input_type -> shop.cart.v1.MergeCartRequest
+	13, // 23: shop.cart.v1.Cart.RequoteCart:input_type -> shop.cart.v1.RequoteCartRequest
+	1,  // 24: shop.cart.v1.Cart.CreateCart:output_type -> shop.cart.v1.ShoppingCart
+	1,  // 25: shop.cart.v1.Cart.GetCart:output_type -> shop.cart.v1.ShoppingCart
+	1,  // 26: shop.cart.v1.Cart.AddItem:output_type -> shop.cart.v1.ShoppingCart
+	1,  // 27: shop.cart.v1.Cart.UpdateItem:output_type -> shop.cart.v1.ShoppingCart
+	1,  // 28: shop.cart.v1.Cart.RemoveItem:output_type -> shop.cart.v1.ShoppingCart
+	1,  // 29: shop.cart.v1.Cart.SetCoupon:output_type -> shop.cart.v1.ShoppingCart
+	1,  // 30: shop.cart.v1.Cart.GetCustomerCart:output_type -> shop.cart.v1.ShoppingCart
+	1,  // 31: shop.cart.v1.Cart.AssignCart:output_type -> shop.cart.v1.ShoppingCart
+	1,  // 32: shop.cart.v1.Cart.MergeCart:output_type -> shop.cart.v1.ShoppingCart
+	14, // 33: shop.cart.v1.Cart.RequoteCart:output_type -> shop.cart.v1.RequoteCartResponse
+	24, // [24:34] is the sub-list for method output_type
+	14, // [14:24] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_shop_cart_v1_cart_proto_init() }
@@ -684,7 +1182,7 @@ func file_shop_cart_v1_cart_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_shop_cart_v1_cart_proto_rawDesc), len(file_shop_cart_v1_cart_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   8,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

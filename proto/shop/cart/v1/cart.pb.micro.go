@@ -8,6 +8,7 @@ package cartv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	fmt "fmt"
+	_ "github.com/cleavehq/cleave/proto/shop/pricing/v1"
 	_ "github.com/cleavehq/cleave/proto/shop/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	proto "google.golang.org/protobuf/proto"
@@ -67,13 +68,43 @@ func NewCartEndpoints() []*api.Endpoint {
 			Method:  []string{"DELETE"},
 			Handler: "rpc",
 		},
+		{
+			Name:    "Cart.SetCoupon",
+			Path:    []string{"/v1/carts/{cart_id}/coupon"},
+			Method:  []string{"PUT"},
+			Handler: "rpc",
+		},
+		{
+			Name:    "Cart.GetCustomerCart",
+			Path:    []string{"/v1/carts/by-customer/{customer_id}"},
+			Method:  []string{"GET"},
+			Handler: "rpc",
+		},
+		{
+			Name:    "Cart.AssignCart",
+			Path:    []string{"/v1/carts/{cart_id}:assign"},
+			Method:  []string{"POST"},
+			Handler: "rpc",
+		},
+		{
+			Name:    "Cart.MergeCart",
+			Path:    []string{"/v1/carts/{from_cart_id}:merge"},
+			Method:  []string{"POST"},
+			Handler: "rpc",
+		},
+		{
+			Name:    "Cart.RequoteCart",
+			Path:    []string{"/v1/carts/{cart_id}:requote"},
+			Method:  []string{"POST"},
+			Handler: "rpc",
+		},
 	}
 }
 
 // Client API for Cart service
 
 type CartService interface {
-	// CreateCart makes an empty cart, or one with items.
+	// CreateCart makes an empty cart, or one with items. ALREADY_EXISTS with CUSTOMER_HAS_CART when the customer has an open one.
 	CreateCart(ctx context.Context, in *CreateCartRequest, opts ...client.CallOption) (*ShoppingCart, error)
 	// GetCart returns a cart. NOT_FOUND when there is none.
 	GetCart(ctx context.Context, in *GetCartRequest, opts ...client.CallOption) (*ShoppingCart, error)
@@ -84,6 +115,22 @@ type CartService interface {
 	UpdateItem(ctx context.Context, in *UpdateItemRequest, opts ...client.CallOption) (*ShoppingCart, error)
 	// RemoveItem takes a SKU out of the cart; one that isn't in it is no error.
 	RemoveItem(ctx context.Context, in *RemoveItemRequest, opts ...client.CallOption) (*ShoppingCart, error)
+	// SetCoupon puts a coupon's code into the cart, or takes it out when it is empty. A cart with items is quoted with it, so a coupon
+	// that doesn't apply is FAILED_PRECONDITION with pricing's reason, and the cart stays as it was.
+	SetCoupon(ctx context.Context, in *SetCouponRequest, opts ...client.CallOption) (*ShoppingCart, error)
+	// GetCustomerCart returns the open cart of a customer. NOT_FOUND when there is none.
+	GetCustomerCart(ctx context.Context, in *GetCustomerCartRequest, opts ...client.CallOption) (*ShoppingCart, error)
+	// AssignCart gives a guest's cart to a customer. ALREADY_EXISTS with CUSTOMER_HAS_CART when the customer has another open one: merge
+	// it. FAILED_PRECONDITION with CART_OF_ANOTHER when it is another customer's.
+	AssignCart(ctx context.Context, in *AssignCartRequest, opts ...client.CallOption) (*ShoppingCart, error)
+	// MergeCart puts a guest's cart into the customer's open cart and returns that; the guest's becomes MERGED. Pieces of the same SKU
+	// add up. A customer without an open cart gets the guest's. When the sum breaks a limit of a cart, both stay as they were, and it is
+	// the error that AddItem gives. FAILED_PRECONDITION with CART_OF_ANOTHER when the guest's is another customer's.
+	MergeCart(ctx context.Context, in *MergeCartRequest, opts ...client.CallOption) (*ShoppingCart, error)
+	// RequoteCart asks for today's prices, puts them into the cart, and says which lines changed. It keeps lines that can't be bought
+	// any more, and then makes no quote. FAILED_PRECONDITION with pricing's reason when the coupon doesn't apply; the prices are
+	// refreshed all the same.
+	RequoteCart(ctx context.Context, in *RequoteCartRequest, opts ...client.CallOption) (*RequoteCartResponse, error)
 }
 
 type cartService struct {
@@ -148,10 +195,60 @@ func (c *cartService) RemoveItem(ctx context.Context, in *RemoveItemRequest, opt
 	return out, nil
 }
 
+func (c *cartService) SetCoupon(ctx context.Context, in *SetCouponRequest, opts ...client.CallOption) (*ShoppingCart, error) {
+	req := c.c.NewRequest(c.name, "Cart.SetCoupon", in)
+	out := new(ShoppingCart)
+	err := c.c.Call(ctx, req, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *cartService) GetCustomerCart(ctx context.Context, in *GetCustomerCartRequest, opts ...client.CallOption) (*ShoppingCart, error) {
+	req := c.c.NewRequest(c.name, "Cart.GetCustomerCart", in)
+	out := new(ShoppingCart)
+	err := c.c.Call(ctx, req, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *cartService) AssignCart(ctx context.Context, in *AssignCartRequest, opts ...client.CallOption) (*ShoppingCart, error) {
+	req := c.c.NewRequest(c.name, "Cart.AssignCart", in)
+	out := new(ShoppingCart)
+	err := c.c.Call(ctx, req, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *cartService) MergeCart(ctx context.Context, in *MergeCartRequest, opts ...client.CallOption) (*ShoppingCart, error) {
+	req := c.c.NewRequest(c.name, "Cart.MergeCart", in)
+	out := new(ShoppingCart)
+	err := c.c.Call(ctx, req, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *cartService) RequoteCart(ctx context.Context, in *RequoteCartRequest, opts ...client.CallOption) (*RequoteCartResponse, error) {
+	req := c.c.NewRequest(c.name, "Cart.RequoteCart", in)
+	out := new(RequoteCartResponse)
+	err := c.c.Call(ctx, req, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // Server API for Cart service
 
 type CartHandler interface {
-	// CreateCart makes an empty cart, or one with items.
+	// CreateCart makes an empty cart, or one with items. ALREADY_EXISTS with CUSTOMER_HAS_CART when the customer has an open one.
 	CreateCart(context.Context, *CreateCartRequest, *ShoppingCart) error
 	// GetCart returns a cart. NOT_FOUND when there is none.
 	GetCart(context.Context, *GetCartRequest, *ShoppingCart) error
@@ -162,6 +259,22 @@ type CartHandler interface {
 	UpdateItem(context.Context, *UpdateItemRequest, *ShoppingCart) error
 	// RemoveItem takes a SKU out of the cart; one that isn't in it is no error.
 	RemoveItem(context.Context, *RemoveItemRequest, *ShoppingCart) error
+	// SetCoupon puts a coupon's code into the cart, or takes it out when it is empty. A cart with items is quoted with it, so a coupon
+	// that doesn't apply is FAILED_PRECONDITION with pricing's reason, and the cart stays as it was.
+	SetCoupon(context.Context, *SetCouponRequest, *ShoppingCart) error
+	// GetCustomerCart returns the open cart of a customer. NOT_FOUND when there is none.
+	GetCustomerCart(context.Context, *GetCustomerCartRequest, *ShoppingCart) error
+	// AssignCart gives a guest's cart to a customer. ALREADY_EXISTS with CUSTOMER_HAS_CART when the customer has another open one: merge
+	// it. FAILED_PRECONDITION with CART_OF_ANOTHER when it is another customer's.
+	AssignCart(context.Context, *AssignCartRequest, *ShoppingCart) error
+	// MergeCart puts a guest's cart into the customer's open cart and returns that; the guest's becomes MERGED. Pieces of the same SKU
+	// add up. A customer without an open cart gets the guest's. When the sum breaks a limit of a cart, both stay as they were, and it is
+	// the error that AddItem gives. FAILED_PRECONDITION with CART_OF_ANOTHER when the guest's is another customer's.
+	MergeCart(context.Context, *MergeCartRequest, *ShoppingCart) error
+	// RequoteCart asks for today's prices, puts them into the cart, and says which lines changed. It keeps lines that can't be bought
+	// any more, and then makes no quote. FAILED_PRECONDITION with pricing's reason when the coupon doesn't apply; the prices are
+	// refreshed all the same.
+	RequoteCart(context.Context, *RequoteCartRequest, *RequoteCartResponse) error
 }
 
 func RegisterCartHandler(s server.Server, hdlr CartHandler, opts ...server.HandlerOption) error {
@@ -171,6 +284,11 @@ func RegisterCartHandler(s server.Server, hdlr CartHandler, opts ...server.Handl
 		AddItem(ctx context.Context, in *AddItemRequest, out *ShoppingCart) error
 		UpdateItem(ctx context.Context, in *UpdateItemRequest, out *ShoppingCart) error
 		RemoveItem(ctx context.Context, in *RemoveItemRequest, out *ShoppingCart) error
+		SetCoupon(ctx context.Context, in *SetCouponRequest, out *ShoppingCart) error
+		GetCustomerCart(ctx context.Context, in *GetCustomerCartRequest, out *ShoppingCart) error
+		AssignCart(ctx context.Context, in *AssignCartRequest, out *ShoppingCart) error
+		MergeCart(ctx context.Context, in *MergeCartRequest, out *ShoppingCart) error
+		RequoteCart(ctx context.Context, in *RequoteCartRequest, out *RequoteCartResponse) error
 	}
 	type Cart struct {
 		cart
@@ -206,6 +324,36 @@ func RegisterCartHandler(s server.Server, hdlr CartHandler, opts ...server.Handl
 		Method:  []string{"DELETE"},
 		Handler: "rpc",
 	}))
+	opts = append(opts, api.WithEndpoint(&api.Endpoint{
+		Name:    "Cart.SetCoupon",
+		Path:    []string{"/v1/carts/{cart_id}/coupon"},
+		Method:  []string{"PUT"},
+		Handler: "rpc",
+	}))
+	opts = append(opts, api.WithEndpoint(&api.Endpoint{
+		Name:    "Cart.GetCustomerCart",
+		Path:    []string{"/v1/carts/by-customer/{customer_id}"},
+		Method:  []string{"GET"},
+		Handler: "rpc",
+	}))
+	opts = append(opts, api.WithEndpoint(&api.Endpoint{
+		Name:    "Cart.AssignCart",
+		Path:    []string{"/v1/carts/{cart_id}:assign"},
+		Method:  []string{"POST"},
+		Handler: "rpc",
+	}))
+	opts = append(opts, api.WithEndpoint(&api.Endpoint{
+		Name:    "Cart.MergeCart",
+		Path:    []string{"/v1/carts/{from_cart_id}:merge"},
+		Method:  []string{"POST"},
+		Handler: "rpc",
+	}))
+	opts = append(opts, api.WithEndpoint(&api.Endpoint{
+		Name:    "Cart.RequoteCart",
+		Path:    []string{"/v1/carts/{cart_id}:requote"},
+		Method:  []string{"POST"},
+		Handler: "rpc",
+	}))
 	return s.Handle(s.NewHandler(&Cart{h}, opts...))
 }
 
@@ -231,4 +379,24 @@ func (h *cartHandler) UpdateItem(ctx context.Context, in *UpdateItemRequest, out
 
 func (h *cartHandler) RemoveItem(ctx context.Context, in *RemoveItemRequest, out *ShoppingCart) error {
 	return h.CartHandler.RemoveItem(ctx, in, out)
+}
+
+func (h *cartHandler) SetCoupon(ctx context.Context, in *SetCouponRequest, out *ShoppingCart) error {
+	return h.CartHandler.SetCoupon(ctx, in, out)
+}
+
+func (h *cartHandler) GetCustomerCart(ctx context.Context, in *GetCustomerCartRequest, out *ShoppingCart) error {
+	return h.CartHandler.GetCustomerCart(ctx, in, out)
+}
+
+func (h *cartHandler) AssignCart(ctx context.Context, in *AssignCartRequest, out *ShoppingCart) error {
+	return h.CartHandler.AssignCart(ctx, in, out)
+}
+
+func (h *cartHandler) MergeCart(ctx context.Context, in *MergeCartRequest, out *ShoppingCart) error {
+	return h.CartHandler.MergeCart(ctx, in, out)
+}
+
+func (h *cartHandler) RequoteCart(ctx context.Context, in *RequoteCartRequest, out *RequoteCartResponse) error {
+	return h.CartHandler.RequoteCart(ctx, in, out)
 }

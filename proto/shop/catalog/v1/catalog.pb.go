@@ -1502,7 +1502,7 @@ const file_shop_catalog_v1_catalog_proto_rawDesc = "" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12$\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\tpageToken\x12$\n" +
 	"\bcategory\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xff\x01R\bcategory\x12@\n" +
 	"\x06status\x18\x04 \x01(\x0e2\x1e.shop.catalog.v1.ProductStatusB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06status\"t\n" +
 	"\x14ListProductsResponse\x124\n" +
@@ -1514,7 +1514,7 @@ const file_shop_catalog_v1_catalog_proto_rawDesc = "" +
 	"\tpage_size\x18\x02 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"v\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\tpageToken\"v\n" +
 	"\x16SearchProductsResponse\x124\n" +
 	"\bproducts\x18\x01 \x03(\v2\x18.shop.catalog.v1.ProductR\bproducts\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"~\n" +
@@ -1556,7 +1556,7 @@ const file_shop_catalog_v1_catalog_proto_rawDesc = "" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"{\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\tpageToken\"{\n" +
 	"\x16ListCategoriesResponse\x129\n" +
 	"\n" +
 	"categories\x18\x01 \x03(\v2\x19.shop.catalog.v1.CategoryR\n" +

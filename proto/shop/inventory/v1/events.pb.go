@@ -84,6 +84,68 @@ func (x *StockChanged) GetStock() *Stock {
 	return nil
 }
 
+// ReservationExpired: nobody committed a reservation in time, and what it held was given back.
+type ReservationExpired struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUIDv7; the same when the event is delivered again.
+	EventId       string                 `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	OccurredAt    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
+	ReservationId string                 `protobuf:"bytes,3,opt,name=reservation_id,json=reservationId,proto3" json:"reservation_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReservationExpired) Reset() {
+	*x = ReservationExpired{}
+	mi := &file_shop_inventory_v1_events_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReservationExpired) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReservationExpired) ProtoMessage() {}
+
+func (x *ReservationExpired) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_inventory_v1_events_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReservationExpired.ProtoReflect.Descriptor instead.
+func (*ReservationExpired) Descriptor() ([]byte, []int) {
+	return file_shop_inventory_v1_events_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ReservationExpired) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *ReservationExpired) GetOccurredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OccurredAt
+	}
+	return nil
+}
+
+func (x *ReservationExpired) GetReservationId() string {
+	if x != nil {
+		return x.ReservationId
+	}
+	return ""
+}
+
 var File_shop_inventory_v1_events_proto protoreflect.FileDescriptor
 
 const file_shop_inventory_v1_events_proto_rawDesc = "" +
@@ -93,7 +155,12 @@ const file_shop_inventory_v1_events_proto_rawDesc = "" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12;\n" +
 	"\voccurred_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"occurredAt\x12.\n" +
-	"\x05stock\x18\x03 \x01(\v2\x18.shop.inventory.v1.StockR\x05stockB@Z>github.com/cleavehq/cleave/proto/shop/inventory/v1;inventoryv1b\x06proto3"
+	"\x05stock\x18\x03 \x01(\v2\x18.shop.inventory.v1.StockR\x05stock\"\x93\x01\n" +
+	"\x12ReservationExpired\x12\x19\n" +
+	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12;\n" +
+	"\voccurred_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"occurredAt\x12%\n" +
+	"\x0ereservation_id\x18\x03 \x01(\tR\rreservationIdB@Z>github.com/cleavehq/cleave/proto/shop/inventory/v1;inventoryv1b\x06proto3"
 
 var (
 	file_shop_inventory_v1_events_proto_rawDescOnce sync.Once
@@ -107,20 +174,22 @@ func file_shop_inventory_v1_events_proto_rawDescGZIP() []byte {
 	return file_shop_inventory_v1_events_proto_rawDescData
 }
 
-var file_shop_inventory_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
+var file_shop_inventory_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
 var file_shop_inventory_v1_events_proto_goTypes = []any{
 	(*StockChanged)(nil),          // 0: shop.inventory.v1.StockChanged
-	(*timestamppb.Timestamp)(nil), // 1: google.protobuf.Timestamp
-	(*Stock)(nil),                 // 2: shop.inventory.v1.Stock
+	(*ReservationExpired)(nil),    // 1: shop.inventory.v1.ReservationExpired
+	(*timestamppb.Timestamp)(nil), // 2: google.protobuf.Timestamp
+	(*Stock)(nil),                 // 3: shop.inventory.v1.Stock
 }
 var file_shop_inventory_v1_events_proto_depIdxs = []int32{
-	1, // 0: shop.inventory.v1.StockChanged.occurred_at:type_name -> google.protobuf.Timestamp
-	2, // 1: shop.inventory.v1.StockChanged.stock:type_name -> shop.inventory.v1.Stock
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	2, // 0: shop.inventory.v1.StockChanged.occurred_at:type_name -> google.protobuf.Timestamp
+	3, // 1: shop.inventory.v1.StockChanged.stock:type_name -> shop.inventory.v1.Stock
+	2, // 2: shop.inventory.v1.ReservationExpired.occurred_at:type_name -> google.protobuf.Timestamp
+	3, // [3:3] is the sub-list for method output_type
+	3, // [3:3] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_shop_inventory_v1_events_proto_init() }
@@ -135,7 +204,7 @@ func file_shop_inventory_v1_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_shop_inventory_v1_events_proto_rawDesc), len(file_shop_inventory_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   1,
+			NumMessages:   2,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

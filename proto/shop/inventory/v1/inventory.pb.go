@@ -13,6 +13,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -26,7 +27,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// ReservationState is where a reservation stands; the last two are final.
+// ReservationState is where a reservation stands; all but the first are final.
 type ReservationState int32
 
 const (
@@ -34,6 +35,8 @@ const (
 	ReservationState_RESERVATION_STATE_RESERVED    ReservationState = 1
 	ReservationState_RESERVATION_STATE_COMMITTED   ReservationState = 2
 	ReservationState_RESERVATION_STATE_RELEASED    ReservationState = 3
+	// Nobody committed it in time; what it held was given back.
+	ReservationState_RESERVATION_STATE_EXPIRED ReservationState = 4
 )
 
 // Enum value maps for ReservationState.
@@ -43,12 +46,14 @@ var (
 		1: "RESERVATION_STATE_RESERVED",
 		2: "RESERVATION_STATE_COMMITTED",
 		3: "RESERVATION_STATE_RELEASED",
+		4: "RESERVATION_STATE_EXPIRED",
 	}
 	ReservationState_value = map[string]int32{
 		"RESERVATION_STATE_UNSPECIFIED": 0,
 		"RESERVATION_STATE_RESERVED":    1,
 		"RESERVATION_STATE_COMMITTED":   2,
 		"RESERVATION_STATE_RELEASED":    3,
+		"RESERVATION_STATE_EXPIRED":     4,
 	}
 )
 
@@ -77,6 +82,120 @@ func (x ReservationState) Number() protoreflect.EnumNumber {
 // Deprecated: Use ReservationState.Descriptor instead.
 func (ReservationState) EnumDescriptor() ([]byte, []int) {
 	return file_shop_inventory_v1_inventory_proto_rawDescGZIP(), []int{0}
+}
+
+// LedgerKind is why on_hand changed.
+type LedgerKind int32
+
+const (
+	LedgerKind_LEDGER_KIND_UNSPECIFIED LedgerKind = 0
+	// It was counted: SetStock, BatchSetStock.
+	LedgerKind_LEDGER_KIND_COUNT LedgerKind = 1
+	// It was corrected: AdjustStock.
+	LedgerKind_LEDGER_KIND_ADJUST LedgerKind = 2
+	// It was sold: Commit.
+	LedgerKind_LEDGER_KIND_SALE LedgerKind = 3
+	// A customer sent it back: Restock, or a return that fulfilment received.
+	LedgerKind_LEDGER_KIND_RETURN LedgerKind = 4
+	// A supplier delivered it: Restock.
+	LedgerKind_LEDGER_KIND_SUPPLY LedgerKind = 5
+)
+
+// Enum value maps for LedgerKind.
+var (
+	LedgerKind_name = map[int32]string{
+		0: "LEDGER_KIND_UNSPECIFIED",
+		1: "LEDGER_KIND_COUNT",
+		2: "LEDGER_KIND_ADJUST",
+		3: "LEDGER_KIND_SALE",
+		4: "LEDGER_KIND_RETURN",
+		5: "LEDGER_KIND_SUPPLY",
+	}
+	LedgerKind_value = map[string]int32{
+		"LEDGER_KIND_UNSPECIFIED": 0,
+		"LEDGER_KIND_COUNT":       1,
+		"LEDGER_KIND_ADJUST":      2,
+		"LEDGER_KIND_SALE":        3,
+		"LEDGER_KIND_RETURN":      4,
+		"LEDGER_KIND_SUPPLY":      5,
+	}
+)
+
+func (x LedgerKind) Enum() *LedgerKind {
+	p := new(LedgerKind)
+	*p = x
+	return p
+}
+
+func (x LedgerKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LedgerKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_shop_inventory_v1_inventory_proto_enumTypes[1].Descriptor()
+}
+
+func (LedgerKind) Type() protoreflect.EnumType {
+	return &file_shop_inventory_v1_inventory_proto_enumTypes[1]
+}
+
+func (x LedgerKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LedgerKind.Descriptor instead.
+func (LedgerKind) EnumDescriptor() ([]byte, []int) {
+	return file_shop_inventory_v1_inventory_proto_rawDescGZIP(), []int{1}
+}
+
+// RestockReason is where the pieces come from.
+type RestockReason int32
+
+const (
+	RestockReason_RESTOCK_REASON_UNSPECIFIED RestockReason = 0
+	RestockReason_RESTOCK_REASON_RETURN      RestockReason = 1
+	RestockReason_RESTOCK_REASON_SUPPLY      RestockReason = 2
+)
+
+// Enum value maps for RestockReason.
+var (
+	RestockReason_name = map[int32]string{
+		0: "RESTOCK_REASON_UNSPECIFIED",
+		1: "RESTOCK_REASON_RETURN",
+		2: "RESTOCK_REASON_SUPPLY",
+	}
+	RestockReason_value = map[string]int32{
+		"RESTOCK_REASON_UNSPECIFIED": 0,
+		"RESTOCK_REASON_RETURN":      1,
+		"RESTOCK_REASON_SUPPLY":      2,
+	}
+)
+
+func (x RestockReason) Enum() *RestockReason {
+	p := new(RestockReason)
+	*p = x
+	return p
+}
+
+func (x RestockReason) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (RestockReason) Descriptor() protoreflect.EnumDescriptor {
+	return file_shop_inventory_v1_inventory_proto_enumTypes[2].Descriptor()
+}
+
+func (RestockReason) Type() protoreflect.EnumType {
+	return &file_shop_inventory_v1_inventory_proto_enumTypes[2]
+}
+
+func (x RestockReason) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use RestockReason.Descriptor instead.
+func (RestockReason) EnumDescriptor() ([]byte, []int) {
+	return file_shop_inventory_v1_inventory_proto_rawDescGZIP(), []int{2}
 }
 
 // Stock is the count of one SKU.
@@ -214,10 +333,12 @@ func (x *Line) GetQuantity() int64 {
 
 // Reservation is a promise of stock to an order.
 type Reservation struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	State         ReservationState       `protobuf:"varint,2,opt,name=state,proto3,enum=shop.inventory.v1.ReservationState" json:"state,omitempty"`
-	Lines         []*Line                `protobuf:"bytes,3,rep,name=lines,proto3" json:"lines,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	State ReservationState       `protobuf:"varint,2,opt,name=state,proto3,enum=shop.inventory.v1.ReservationState" json:"state,omitempty"`
+	Lines []*Line                `protobuf:"bytes,3,rep,name=lines,proto3" json:"lines,omitempty"`
+	// From this moment on the stock may be given back. Not set when it was released before it was reserved.
+	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -273,6 +394,101 @@ func (x *Reservation) GetLines() []*Line {
 	return nil
 }
 
+func (x *Reservation) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+// LedgerEntry is one change of a SKU's on_hand. It is never changed or deleted.
+type LedgerEntry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Sku   string                 `protobuf:"bytes,1,opt,name=sku,proto3" json:"sku,omitempty"`
+	// Pieces added; negative when taken.
+	Delta int64      `protobuf:"varint,2,opt,name=delta,proto3" json:"delta,omitempty"`
+	Kind  LedgerKind `protobuf:"varint,3,opt,name=kind,proto3,enum=shop.inventory.v1.LedgerKind" json:"kind,omitempty"`
+	// What it was for: a reservation, a return, a request id, or a UUID of its own. Once per kind and SKU.
+	ReferenceId string `protobuf:"bytes,4,opt,name=reference_id,json=referenceId,proto3" json:"reference_id,omitempty"`
+	// on_hand after it: the sum of the deltas up to here.
+	OnHand        int64                  `protobuf:"varint,5,opt,name=on_hand,json=onHand,proto3" json:"on_hand,omitempty"`
+	At            *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LedgerEntry) Reset() {
+	*x = LedgerEntry{}
+	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LedgerEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LedgerEntry) ProtoMessage() {}
+
+func (x *LedgerEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LedgerEntry.ProtoReflect.Descriptor instead.
+func (*LedgerEntry) Descriptor() ([]byte, []int) {
+	return file_shop_inventory_v1_inventory_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *LedgerEntry) GetSku() string {
+	if x != nil {
+		return x.Sku
+	}
+	return ""
+}
+
+func (x *LedgerEntry) GetDelta() int64 {
+	if x != nil {
+		return x.Delta
+	}
+	return 0
+}
+
+func (x *LedgerEntry) GetKind() LedgerKind {
+	if x != nil {
+		return x.Kind
+	}
+	return LedgerKind_LEDGER_KIND_UNSPECIFIED
+}
+
+func (x *LedgerEntry) GetReferenceId() string {
+	if x != nil {
+		return x.ReferenceId
+	}
+	return ""
+}
+
+func (x *LedgerEntry) GetOnHand() int64 {
+	if x != nil {
+		return x.OnHand
+	}
+	return 0
+}
+
+func (x *LedgerEntry) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
 type GetStockRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Sku           string                 `protobuf:"bytes,1,opt,name=sku,proto3" json:"sku,omitempty"`
@@ -282,7 +498,7 @@ type GetStockRequest struct {
 
 func (x *GetStockRequest) Reset() {
 	*x = GetStockRequest{}
-	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[3]
+	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -294,7 +510,7 @@ func (x *GetStockRequest) String() string {
 func (*GetStockRequest) ProtoMessage() {}
 
 func (x *GetStockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[3]
+	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -307,7 +523,7 @@ func (x *GetStockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStockRequest.ProtoReflect.Descriptor instead.
 func (*GetStockRequest) Descriptor() ([]byte, []int) {
-	return file_shop_inventory_v1_inventory_proto_rawDescGZIP(), []int{3}
+	return file_shop_inventory_v1_inventory_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetStockRequest) GetSku() string {
@@ -329,7 +545,7 @@ type ListStockRequest struct {
 
 func (x *ListStockRequest) Reset() {
 	*x = ListStockRequest{}
-	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[4]
+	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -341,7 +557,7 @@ func (x *ListStockRequest) String() string {
 func (*ListStockRequest) ProtoMessage() {}
 
 func (x *ListStockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[4]
+	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -354,7 +570,7 @@ func (x *ListStockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStockRequest.ProtoReflect.Descriptor instead.
 func (*ListStockRequest) Descriptor() ([]byte, []int) {
-	return file_shop_inventory_v1_inventory_proto_rawDescGZIP(), []int{4}
+	return file_shop_inventory_v1_inventory_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListStockRequest) GetPageSize() int32 {
@@ -382,7 +598,7 @@ type ListStockResponse struct {
 
 func (x *ListStockResponse) Reset() {
 	*x = ListStockResponse{}
-	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[5]
+	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -394,7 +610,7 @@ func (x *ListStockResponse) String() string {
 func (*ListStockResponse) ProtoMessage() {}
 
 func (x *ListStockResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[5]
+	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -407,7 +623,7 @@ func (x *ListStockResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStockResponse.ProtoReflect.Descriptor instead.
 func (*ListStockResponse) Descriptor() ([]byte, []int) {
-	return file_shop_inventory_v1_inventory_proto_rawDescGZIP(), []int{5}
+	return file_shop_inventory_v1_inventory_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListStockResponse) GetStock() []*Stock {
@@ -434,7 +650,7 @@ type SetStockRequest struct {
 
 func (x *SetStockRequest) Reset() {
 	*x = SetStockRequest{}
-	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[6]
+	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -446,7 +662,7 @@ func (x *SetStockRequest) String() string {
 func (*SetStockRequest) ProtoMessage() {}
 
 func (x *SetStockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[6]
+	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -459,7 +675,7 @@ func (x *SetStockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetStockRequest.ProtoReflect.Descriptor instead.
 func (*SetStockRequest) Descriptor() ([]byte, []int) {
-	return file_shop_inventory_v1_inventory_proto_rawDescGZIP(), []int{6}
+	return file_shop_inventory_v1_inventory_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SetStockRequest) GetSku() string {
@@ -486,7 +702,7 @@ type BatchSetStockRequest struct {
 
 func (x *BatchSetStockRequest) Reset() {
 	*x = BatchSetStockRequest{}
-	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[7]
+	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -498,7 +714,7 @@ func (x *BatchSetStockRequest) String() string {
 func (*BatchSetStockRequest) ProtoMessage() {}
 
 func (x *BatchSetStockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[7]
+	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -511,7 +727,7 @@ func (x *BatchSetStockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchSetStockRequest.ProtoReflect.Descriptor instead.
 func (*BatchSetStockRequest) Descriptor() ([]byte, []int) {
-	return file_shop_inventory_v1_inventory_proto_rawDescGZIP(), []int{7}
+	return file_shop_inventory_v1_inventory_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *BatchSetStockRequest) GetStock() []*SetStockRequest {
@@ -532,7 +748,7 @@ type BatchSetStockResponse struct {
 
 func (x *BatchSetStockResponse) Reset() {
 	*x = BatchSetStockResponse{}
-	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[8]
+	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -544,7 +760,7 @@ func (x *BatchSetStockResponse) String() string {
 func (*BatchSetStockResponse) ProtoMessage() {}
 
 func (x *BatchSetStockResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[8]
+	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -557,7 +773,7 @@ func (x *BatchSetStockResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchSetStockResponse.ProtoReflect.Descriptor instead.
 func (*BatchSetStockResponse) Descriptor() ([]byte, []int) {
-	return file_shop_inventory_v1_inventory_proto_rawDescGZIP(), []int{8}
+	return file_shop_inventory_v1_inventory_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *BatchSetStockResponse) GetChanged() int32 {
@@ -595,7 +811,7 @@ type SetStockFailure struct {
 
 func (x *SetStockFailure) Reset() {
 	*x = SetStockFailure{}
-	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[9]
+	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -607,7 +823,7 @@ func (x *SetStockFailure) String() string {
 func (*SetStockFailure) ProtoMessage() {}
 
 func (x *SetStockFailure) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[9]
+	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -620,7 +836,7 @@ func (x *SetStockFailure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetStockFailure.ProtoReflect.Descriptor instead.
 func (*SetStockFailure) Descriptor() ([]byte, []int) {
-	return file_shop_inventory_v1_inventory_proto_rawDescGZIP(), []int{9}
+	return file_shop_inventory_v1_inventory_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SetStockFailure) GetIndex() int32 {
@@ -657,7 +873,7 @@ type AdjustStockRequest struct {
 
 func (x *AdjustStockRequest) Reset() {
 	*x = AdjustStockRequest{}
-	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[10]
+	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -669,7 +885,7 @@ func (x *AdjustStockRequest) String() string {
 func (*AdjustStockRequest) ProtoMessage() {}
 
 func (x *AdjustStockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[10]
+	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -682,7 +898,7 @@ func (x *AdjustStockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdjustStockRequest.ProtoReflect.Descriptor instead.
 func (*AdjustStockRequest) Descriptor() ([]byte, []int) {
-	return file_shop_inventory_v1_inventory_proto_rawDescGZIP(), []int{10}
+	return file_shop_inventory_v1_inventory_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *AdjustStockRequest) GetSku() string {
@@ -706,19 +922,205 @@ func (x *AdjustStockRequest) GetRequestId() string {
 	return ""
 }
 
+type RestockRequest struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Sku      string                 `protobuf:"bytes,1,opt,name=sku,proto3" json:"sku,omitempty"`
+	Quantity int64                  `protobuf:"varint,2,opt,name=quantity,proto3" json:"quantity,omitempty"`
+	// The delivery note or the return: one entry per reason, reference and SKU.
+	ReferenceId   string        `protobuf:"bytes,3,opt,name=reference_id,json=referenceId,proto3" json:"reference_id,omitempty"`
+	Reason        RestockReason `protobuf:"varint,4,opt,name=reason,proto3,enum=shop.inventory.v1.RestockReason" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestockRequest) Reset() {
+	*x = RestockRequest{}
+	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestockRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestockRequest) ProtoMessage() {}
+
+func (x *RestockRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestockRequest.ProtoReflect.Descriptor instead.
+func (*RestockRequest) Descriptor() ([]byte, []int) {
+	return file_shop_inventory_v1_inventory_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *RestockRequest) GetSku() string {
+	if x != nil {
+		return x.Sku
+	}
+	return ""
+}
+
+func (x *RestockRequest) GetQuantity() int64 {
+	if x != nil {
+		return x.Quantity
+	}
+	return 0
+}
+
+func (x *RestockRequest) GetReferenceId() string {
+	if x != nil {
+		return x.ReferenceId
+	}
+	return ""
+}
+
+func (x *RestockRequest) GetReason() RestockReason {
+	if x != nil {
+		return x.Reason
+	}
+	return RestockReason_RESTOCK_REASON_UNSPECIFIED
+}
+
+type ListStockLedgerRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Sku   string                 `protobuf:"bytes,1,opt,name=sku,proto3" json:"sku,omitempty"`
+	// How many at most: 50 when 0, at most 500.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// next_page_token of the page before.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListStockLedgerRequest) Reset() {
+	*x = ListStockLedgerRequest{}
+	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListStockLedgerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListStockLedgerRequest) ProtoMessage() {}
+
+func (x *ListStockLedgerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListStockLedgerRequest.ProtoReflect.Descriptor instead.
+func (*ListStockLedgerRequest) Descriptor() ([]byte, []int) {
+	return file_shop_inventory_v1_inventory_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ListStockLedgerRequest) GetSku() string {
+	if x != nil {
+		return x.Sku
+	}
+	return ""
+}
+
+func (x *ListStockLedgerRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListStockLedgerRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+type ListStockLedgerResponse struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Entries []*LedgerEntry         `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListStockLedgerResponse) Reset() {
+	*x = ListStockLedgerResponse{}
+	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListStockLedgerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListStockLedgerResponse) ProtoMessage() {}
+
+func (x *ListStockLedgerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListStockLedgerResponse.ProtoReflect.Descriptor instead.
+func (*ListStockLedgerResponse) Descriptor() ([]byte, []int) {
+	return file_shop_inventory_v1_inventory_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ListStockLedgerResponse) GetEntries() []*LedgerEntry {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+func (x *ListStockLedgerResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 type ReserveRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Chosen by the caller: the order's id.
 	ReservationId string `protobuf:"bytes,1,opt,name=reservation_id,json=reservationId,proto3" json:"reservation_id,omitempty"`
 	// At most 200 lines, no SKU twice.
-	Lines         []*Line `protobuf:"bytes,2,rep,name=lines,proto3" json:"lines,omitempty"`
+	Lines []*Line `protobuf:"bytes,2,rep,name=lines,proto3" json:"lines,omitempty"`
+	// How long the promise lasts: 1 second to 7 days, 15 minutes when not set. A Reserve sent again does not make it longer.
+	Ttl           *durationpb.Duration `protobuf:"bytes,3,opt,name=ttl,proto3" json:"ttl,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReserveRequest) Reset() {
 	*x = ReserveRequest{}
-	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[11]
+	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -730,7 +1132,7 @@ func (x *ReserveRequest) String() string {
 func (*ReserveRequest) ProtoMessage() {}
 
 func (x *ReserveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[11]
+	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -743,7 +1145,7 @@ func (x *ReserveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReserveRequest.ProtoReflect.Descriptor instead.
 func (*ReserveRequest) Descriptor() ([]byte, []int) {
-	return file_shop_inventory_v1_inventory_proto_rawDescGZIP(), []int{11}
+	return file_shop_inventory_v1_inventory_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ReserveRequest) GetReservationId() string {
@@ -760,6 +1162,13 @@ func (x *ReserveRequest) GetLines() []*Line {
 	return nil
 }
 
+func (x *ReserveRequest) GetTtl() *durationpb.Duration {
+	if x != nil {
+		return x.Ttl
+	}
+	return nil
+}
+
 type CommitRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ReservationId string                 `protobuf:"bytes,1,opt,name=reservation_id,json=reservationId,proto3" json:"reservation_id,omitempty"`
@@ -769,7 +1178,7 @@ type CommitRequest struct {
 
 func (x *CommitRequest) Reset() {
 	*x = CommitRequest{}
-	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[12]
+	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -781,7 +1190,7 @@ func (x *CommitRequest) String() string {
 func (*CommitRequest) ProtoMessage() {}
 
 func (x *CommitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[12]
+	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -794,7 +1203,7 @@ func (x *CommitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitRequest.ProtoReflect.Descriptor instead.
 func (*CommitRequest) Descriptor() ([]byte, []int) {
-	return file_shop_inventory_v1_inventory_proto_rawDescGZIP(), []int{12}
+	return file_shop_inventory_v1_inventory_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CommitRequest) GetReservationId() string {
@@ -813,7 +1222,7 @@ type ReleaseRequest struct {
 
 func (x *ReleaseRequest) Reset() {
 	*x = ReleaseRequest{}
-	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[13]
+	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -825,7 +1234,7 @@ func (x *ReleaseRequest) String() string {
 func (*ReleaseRequest) ProtoMessage() {}
 
 func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[13]
+	mi := &file_shop_inventory_v1_inventory_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -838,7 +1247,7 @@ func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_shop_inventory_v1_inventory_proto_rawDescGZIP(), []int{13}
+	return file_shop_inventory_v1_inventory_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ReleaseRequest) GetReservationId() string {
@@ -852,7 +1261,7 @@ var File_shop_inventory_v1_inventory_proto protoreflect.FileDescriptor
 
 const file_shop_inventory_v1_inventory_proto_rawDesc = "" +
 	"\n" +
-	"!shop/inventory/v1/inventory.proto\x12\x11shop.inventory.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa9\x01\n" +
+	"!shop/inventory/v1/inventory.proto\x12\x11shop.inventory.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa9\x01\n" +
 	"\x05Stock\x12\x10\n" +
 	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x17\n" +
 	"\aon_hand\x18\x02 \x01(\x03R\x06onHand\x12\x1a\n" +
@@ -863,11 +1272,20 @@ const file_shop_inventory_v1_inventory_proto_rawDesc = "" +
 	"\x04Line\x12\x1c\n" +
 	"\x03sku\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xff\x01R\x03sku\x12'\n" +
-	"\bquantity\x18\x02 \x01(\x03B\v\xbaH\b\"\x06\x18\xc0\x84=(\x01R\bquantity\"\x87\x01\n" +
+	"\bquantity\x18\x02 \x01(\x03B\v\xbaH\b\"\x06\x18\xc0\x84=(\x01R\bquantity\"\xc4\x01\n" +
 	"\vReservation\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x129\n" +
 	"\x05state\x18\x02 \x01(\x0e2#.shop.inventory.v1.ReservationStateR\x05state\x12-\n" +
-	"\x05lines\x18\x03 \x03(\v2\x17.shop.inventory.v1.LineR\x05lines\"/\n" +
+	"\x05lines\x18\x03 \x03(\v2\x17.shop.inventory.v1.LineR\x05lines\x12;\n" +
+	"\vexpire_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\"\xd0\x01\n" +
+	"\vLedgerEntry\x12\x10\n" +
+	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x14\n" +
+	"\x05delta\x18\x02 \x01(\x03R\x05delta\x121\n" +
+	"\x04kind\x18\x03 \x01(\x0e2\x1d.shop.inventory.v1.LedgerKindR\x04kind\x12!\n" +
+	"\freference_id\x18\x04 \x01(\tR\vreferenceId\x12\x17\n" +
+	"\aon_hand\x18\x05 \x01(\x03R\x06onHand\x12*\n" +
+	"\x02at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"/\n" +
 	"\x0fGetStockRequest\x12\x1c\n" +
 	"\x03sku\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xff\x01R\x03sku\"d\n" +
@@ -875,7 +1293,7 @@ const file_shop_inventory_v1_inventory_proto_rawDesc = "" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"k\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\tpageToken\"k\n" +
 	"\x11ListStockResponse\x12.\n" +
 	"\x05stock\x18\x01 \x03(\v2\x18.shop.inventory.v1.StockR\x05stock\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"W\n" +
@@ -900,25 +1318,60 @@ const file_shop_inventory_v1_inventory_proto_rawDesc = "" +
 	"\xbaH\ar\x05\x10\x01\x18\xff\x01R\x03sku\x12,\n" +
 	"\x05delta\x18\x02 \x01(\x03B\x16\xbaH\x13\"\x11\x18\x80\x94\xeb\xdc\x03(\x80씣\xfc\xff\xff\xff\xff\x01R\x05delta\x12*\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"}\n" +
+	"request_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"\xcc\x01\n" +
+	"\x0eRestockRequest\x12\x1c\n" +
+	"\x03sku\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xff\x01R\x03sku\x12'\n" +
+	"\bquantity\x18\x02 \x01(\x03B\v\xbaH\b\"\x06\x18\xc0\x84=(\x01R\bquantity\x12-\n" +
+	"\freference_id\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\vreferenceId\x12D\n" +
+	"\x06reason\x18\x04 \x01(\x0e2 .shop.inventory.v1.RestockReasonB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x06reason\"\x88\x01\n" +
+	"\x16ListStockLedgerRequest\x12\x1c\n" +
+	"\x03sku\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xff\x01R\x03sku\x12'\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\tpageToken\"{\n" +
+	"\x17ListStockLedgerResponse\x128\n" +
+	"\aentries\x18\x01 \x03(\v2\x1e.shop.inventory.v1.LedgerEntryR\aentries\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xbc\x01\n" +
 	"\x0eReserveRequest\x12/\n" +
 	"\x0ereservation_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\rreservationId\x12:\n" +
-	"\x05lines\x18\x02 \x03(\v2\x17.shop.inventory.v1.LineB\v\xbaH\b\x92\x01\x05\b\x01\x10\xc8\x01R\x05lines\"@\n" +
+	"\x05lines\x18\x02 \x03(\v2\x17.shop.inventory.v1.LineB\v\xbaH\b\x92\x01\x05\b\x01\x10\xc8\x01R\x05lines\x12=\n" +
+	"\x03ttl\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n" +
+	"\"\x04\b\x80\xf5$2\x02\b\x01R\x03ttl\"@\n" +
 	"\rCommitRequest\x12/\n" +
 	"\x0ereservation_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\rreservationId\"A\n" +
 	"\x0eReleaseRequest\x12/\n" +
-	"\x0ereservation_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\rreservationId*\x96\x01\n" +
+	"\x0ereservation_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\rreservationId*\xb5\x01\n" +
 	"\x10ReservationState\x12!\n" +
 	"\x1dRESERVATION_STATE_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aRESERVATION_STATE_RESERVED\x10\x01\x12\x1f\n" +
 	"\x1bRESERVATION_STATE_COMMITTED\x10\x02\x12\x1e\n" +
-	"\x1aRESERVATION_STATE_RELEASED\x10\x032\xb9\x06\n" +
+	"\x1aRESERVATION_STATE_RELEASED\x10\x03\x12\x1d\n" +
+	"\x19RESERVATION_STATE_EXPIRED\x10\x04*\x9e\x01\n" +
+	"\n" +
+	"LedgerKind\x12\x1b\n" +
+	"\x17LEDGER_KIND_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11LEDGER_KIND_COUNT\x10\x01\x12\x16\n" +
+	"\x12LEDGER_KIND_ADJUST\x10\x02\x12\x14\n" +
+	"\x10LEDGER_KIND_SALE\x10\x03\x12\x16\n" +
+	"\x12LEDGER_KIND_RETURN\x10\x04\x12\x16\n" +
+	"\x12LEDGER_KIND_SUPPLY\x10\x05*e\n" +
+	"\rRestockReason\x12\x1e\n" +
+	"\x1aRESTOCK_REASON_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15RESTOCK_REASON_RETURN\x10\x01\x12\x19\n" +
+	"\x15RESTOCK_REASON_SUPPLY\x10\x022\xb6\b\n" +
 	"\tInventory\x12d\n" +
 	"\bGetStock\x12\".shop.inventory.v1.GetStockRequest\x1a\x18.shop.inventory.v1.Stock\"\x1a\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/stock/{sku}\x90\x02\x01\x12l\n" +
 	"\tListStock\x12#.shop.inventory.v1.ListStockRequest\x1a$.shop.inventory.v1.ListStockResponse\"\x14\x82\xd3\xe4\x93\x02\v\x12\t/v1/stock\x90\x02\x01\x12g\n" +
 	"\bSetStock\x12\".shop.inventory.v1.SetStockRequest\x1a\x18.shop.inventory.v1.Stock\"\x1d\x82\xd3\xe4\x93\x02\x14:\x01*\x1a\x0f/v1/stock/{sku}\x90\x02\x02\x12\x84\x01\n" +
 	"\rBatchSetStock\x12'.shop.inventory.v1.BatchSetStockRequest\x1a(.shop.inventory.v1.BatchSetStockResponse\" \x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/v1/stock:batchSet\x90\x02\x02\x12q\n" +
-	"\vAdjustStock\x12%.shop.inventory.v1.AdjustStockRequest\x1a\x18.shop.inventory.v1.Stock\"!\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/stock/{sku}:adjust\x12Q\n" +
+	"\vAdjustStock\x12%.shop.inventory.v1.AdjustStockRequest\x1a\x18.shop.inventory.v1.Stock\"!\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/stock/{sku}:adjust\x12m\n" +
+	"\aRestock\x12!.shop.inventory.v1.RestockRequest\x1a\x18.shop.inventory.v1.Stock\"%\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/stock/{sku}:restock\x90\x02\x02\x12\x8b\x01\n" +
+	"\x0fListStockLedger\x12).shop.inventory.v1.ListStockLedgerRequest\x1a*.shop.inventory.v1.ListStockLedgerResponse\"!\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/stock/{sku}/ledger\x90\x02\x01\x12Q\n" +
 	"\aReserve\x12!.shop.inventory.v1.ReserveRequest\x1a\x1e.shop.inventory.v1.Reservation\"\x03\x90\x02\x02\x12O\n" +
 	"\x06Commit\x12 .shop.inventory.v1.CommitRequest\x1a\x1e.shop.inventory.v1.Reservation\"\x03\x90\x02\x02\x12Q\n" +
 	"\aRelease\x12!.shop.inventory.v1.ReleaseRequest\x1a\x1e.shop.inventory.v1.Reservation\"\x03\x90\x02\x02B@Z>github.com/cleavehq/cleave/proto/shop/inventory/v1;inventoryv1b\x06proto3"
@@ -935,55 +1388,72 @@ func file_shop_inventory_v1_inventory_proto_rawDescGZIP() []byte {
 	return file_shop_inventory_v1_inventory_proto_rawDescData
 }
 
-var file_shop_inventory_v1_inventory_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_shop_inventory_v1_inventory_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_shop_inventory_v1_inventory_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_shop_inventory_v1_inventory_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_shop_inventory_v1_inventory_proto_goTypes = []any{
-	(ReservationState)(0),         // 0: shop.inventory.v1.ReservationState
-	(*Stock)(nil),                 // 1: shop.inventory.v1.Stock
-	(*Line)(nil),                  // 2: shop.inventory.v1.Line
-	(*Reservation)(nil),           // 3: shop.inventory.v1.Reservation
-	(*GetStockRequest)(nil),       // 4: shop.inventory.v1.GetStockRequest
-	(*ListStockRequest)(nil),      // 5: shop.inventory.v1.ListStockRequest
-	(*ListStockResponse)(nil),     // 6: shop.inventory.v1.ListStockResponse
-	(*SetStockRequest)(nil),       // 7: shop.inventory.v1.SetStockRequest
-	(*BatchSetStockRequest)(nil),  // 8: shop.inventory.v1.BatchSetStockRequest
-	(*BatchSetStockResponse)(nil), // 9: shop.inventory.v1.BatchSetStockResponse
-	(*SetStockFailure)(nil),       // 10: shop.inventory.v1.SetStockFailure
-	(*AdjustStockRequest)(nil),    // 11: shop.inventory.v1.AdjustStockRequest
-	(*ReserveRequest)(nil),        // 12: shop.inventory.v1.ReserveRequest
-	(*CommitRequest)(nil),         // 13: shop.inventory.v1.CommitRequest
-	(*ReleaseRequest)(nil),        // 14: shop.inventory.v1.ReleaseRequest
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
+	(ReservationState)(0),           // 0: shop.inventory.v1.ReservationState
+	(LedgerKind)(0),                 // 1: shop.inventory.v1.LedgerKind
+	(RestockReason)(0),              // 2: shop.inventory.v1.RestockReason
+	(*Stock)(nil),                   // 3: shop.inventory.v1.Stock
+	(*Line)(nil),                    // 4: shop.inventory.v1.Line
+	(*Reservation)(nil),             // 5: shop.inventory.v1.Reservation
+	(*LedgerEntry)(nil),             // 6: shop.inventory.v1.LedgerEntry
+	(*GetStockRequest)(nil),         // 7: shop.inventory.v1.GetStockRequest
+	(*ListStockRequest)(nil),        // 8: shop.inventory.v1.ListStockRequest
+	(*ListStockResponse)(nil),       // 9: shop.inventory.v1.ListStockResponse
+	(*SetStockRequest)(nil),         // 10: shop.inventory.v1.SetStockRequest
+	(*BatchSetStockRequest)(nil),    // 11: shop.inventory.v1.BatchSetStockRequest
+	(*BatchSetStockResponse)(nil),   // 12: shop.inventory.v1.BatchSetStockResponse
+	(*SetStockFailure)(nil),         // 13: shop.inventory.v1.SetStockFailure
+	(*AdjustStockRequest)(nil),      // 14: shop.inventory.v1.AdjustStockRequest
+	(*RestockRequest)(nil),          // 15: shop.inventory.v1.RestockRequest
+	(*ListStockLedgerRequest)(nil),  // 16: shop.inventory.v1.ListStockLedgerRequest
+	(*ListStockLedgerResponse)(nil), // 17: shop.inventory.v1.ListStockLedgerResponse
+	(*ReserveRequest)(nil),          // 18: shop.inventory.v1.ReserveRequest
+	(*CommitRequest)(nil),           // 19: shop.inventory.v1.CommitRequest
+	(*ReleaseRequest)(nil),          // 20: shop.inventory.v1.ReleaseRequest
+	(*timestamppb.Timestamp)(nil),   // 21: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),     // 22: google.protobuf.Duration
 }
 var file_shop_inventory_v1_inventory_proto_depIdxs = []int32{
-	15, // 0: shop.inventory.v1.Stock.update_time:type_name -> google.protobuf.Timestamp
+	21, // 0: shop.inventory.v1.Stock.update_time:type_name -> google.protobuf.Timestamp
 	0,  // 1: shop.inventory.v1.Reservation.state:type_name -> shop.inventory.v1.ReservationState
-	2,  // 2: shop.inventory.v1.Reservation.lines:type_name -> shop.inventory.v1.Line
-	1,  // 3: shop.inventory.v1.ListStockResponse.stock:type_name -> shop.inventory.v1.Stock
-	7,  // 4: shop.inventory.v1.BatchSetStockRequest.stock:type_name -> shop.inventory.v1.SetStockRequest
-	10, // 5: shop.inventory.v1.BatchSetStockResponse.failures:type_name -> shop.inventory.v1.SetStockFailure
-	2,  // 6: shop.inventory.v1.ReserveRequest.lines:type_name -> shop.inventory.v1.Line
-	4,  // 7: shop.inventory.v1.Inventory.GetStock:input_type -> shop.inventory.v1.GetStockRequest
-	5,  // 8: shop.inventory.v1.Inventory.ListStock:input_type -> shop.inventory.v1.ListStockRequest
-	7,  // 9: shop.inventory.v1.Inventory.SetStock:input_type -> shop.inventory.v1.SetStockRequest
-	8,  // 10: shop.inventory.v1.Inventory.BatchSetStock:input_type -> shop.inventory.v1.BatchSetStockRequest
-	11, // 11: shop.inventory.v1.Inventory.AdjustStock:input_type -> shop.inventory.v1.AdjustStockRequest
-	12, // 12: shop.inventory.v1.Inventory.Reserve:input_type -> shop.inventory.v1.ReserveRequest
-	13, // 13: shop.inventory.v1.Inventory.Commit:input_type -> shop.inventory.v1.CommitRequest
-	14, // 14: shop.inventory.v1.Inventory.Release:input_type -> shop.inventory.v1.ReleaseRequest
-	1,  // 15: shop.inventory.v1.Inventory.GetStock:output_type -> shop.inventory.v1.Stock
-	6,  // 16: shop.inventory.v1.Inventory.ListStock:output_type -> shop.inventory.v1.ListStockResponse
-	1,  // 17: shop.inventory.v1.Inventory.SetStock:output_type -> shop.inventory.v1.Stock
-	9,  // 18: shop.inventory.v1.Inventory.BatchSetStock:output_type -> shop.inventory.v1.BatchSetStockResponse
-	1,  // 19: shop.inventory.v1.Inventory.AdjustStock:output_type -> shop.inventory.v1.Stock
-	3,  // 20: shop.inventory.v1.Inventory.Reserve:output_type -> shop.inventory.v1.Reservation
-	3,  // 21: shop.inventory.v1.Inventory.Commit:output_type -> shop.inventory.v1.Reservation
-	3,  // 22: shop.inventory.v1.Inventory.Release:output_type -> shop.inventory.v1.Reservation
-	15, // [15:23] is the sub-list for method output_type
-	7,  // [7:15] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	4,  // 2: shop.inventory.v1.Reservation.lines:type_name -> shop.inventory.v1.Line
+	21, // 3: shop.inventory.v1.Reservation.expire_time:type_name -> google.protobuf.Timestamp
+	1,  // 4: shop.inventory.v1.LedgerEntry.kind:type_name -> shop.inventory.v1.LedgerKind
+	21, // 5: shop.inventory.v1.LedgerEntry.at:type_name -> google.protobuf.Timestamp
+	3,  // 6: shop.inventory.v1.ListStockResponse.stock:type_name -> shop.inventory.v1.Stock
+	10, // 7: shop.inventory.v1.BatchSetStockRequest.stock:type_name -> shop.inventory.v1.SetStockRequest
+	13, // 8: shop.inventory.v1.BatchSetStockResponse.failures:type_name -> shop.inventory.v1.SetStockFailure
+	2,  // 9: shop.inventory.v1.RestockRequest.reason:type_name -> shop.inventory.v1.RestockReason
+	6,  // 10: shop.inventory.v1.ListStockLedgerResponse.entries:type_name -> shop.inventory.v1.LedgerEntry
+	4,  // 11: shop.inventory.v1.ReserveRequest.lines:type_name -> shop.inventory.v1.Line
+	22, // 12: shop.inventory.v1.ReserveRequest.ttl:type_name -> google.protobuf.Duration
+	7,  // 13: shop.inventory.v1.Inventory.GetStock:input_type -> shop.inventory.v1.GetStockRequest
+	8,  // 14: shop.inventory.v1.Inventory.ListStock:input_type -> shop.inventory.v1.ListStockRequest
+	10, // 15: shop.inventory.v1.Inventory.SetStock:input_type -> shop.inventory.v1.SetStockRequest
+	11, // 16: shop.inventory.v1.Inventory.BatchSetStock:input_type -> shop.inventory.v1.BatchSetStockRequest
+	14, // 17: shop.inventory.v1.Inventory.AdjustStock:input_type -> shop.inventory.v1.AdjustStockRequest
+	15, // 18: shop.inventory.v1.Inventory.Restock:input_type -> shop.inventory.v1.RestockRequest
+	16, // 19: shop.inventory.v1.Inventory.ListStockLedger:input_type -> shop.inventory.v1.ListStockLedgerRequest
+	18, // 20: shop.inventory.v1.Inventory.Reserve:input_type -> shop.inventory.v1.ReserveRequest
+	19, // 21: shop.inventory.v1.Inventory.Commit:input_type -> shop.inventory.v1.CommitRequest
+	20, // 22: shop.inventory.v1.Inventory.Release:input_type -> shop.inventory.v1.ReleaseRequest
+	3,  // 23: shop.inventory.v1.Inventory.GetStock:output_type -> shop.inventory.v1.Stock
+	9,  // 24: shop.inventory.v1.Inventory.ListStock:output_type -> shop.inventory.v1.ListStockResponse
+	3,  // 25: shop.inventory.v1.Inventory.SetStock:output_type -> shop.inventory.v1.Stock
+	12, // 26: shop.inventory.v1.Inventory.BatchSetStock:output_type -> shop.inventory.v1.BatchSetStockResponse
+	3,  // 27: shop.inventory.v1.Inventory.AdjustStock:output_type -> shop.inventory.v1.Stock
+	3,  // 28: shop.inventory.v1.Inventory.Restock:output_type -> shop.inventory.v1.Stock
+	17, // 29: shop.inventory.v1.Inventory.ListStockLedger:output_type -> shop.inventory.v1.ListStockLedgerResponse
+	5,  // 30: shop.inventory.v1.Inventory.Reserve:output_type -> shop.inventory.v1.Reservation
+	5,  // 31: shop.inventory.v1.Inventory.Commit:output_type -> shop.inventory.v1.Reservation
+	5,  // 32: shop.inventory.v1.Inventory.Release:output_type -> shop.inventory.v1.Reservation
+	23, // [23:33] is the sub-list for method output_type
+	13, // [13:23] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_shop_inventory_v1_inventory_proto_init() }
@@ -996,8 +1466,8 @@ func file_shop_inventory_v1_inventory_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_shop_inventory_v1_inventory_proto_rawDesc), len(file_shop_inventory_v1_inventory_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   14,
+			NumEnums:      3,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

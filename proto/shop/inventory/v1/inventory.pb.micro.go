@@ -10,6 +10,7 @@ import (
 	fmt "fmt"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	proto "google.golang.org/protobuf/proto"
+	_ "google.golang.org/protobuf/types/known/durationpb"
 	_ "google.golang.org/protobuf/types/known/timestamppb"
 	math "math"
 )
@@ -66,6 +67,18 @@ func NewInventoryEndpoints() []*api.Endpoint {
 			Method:  []string{"POST"},
 			Handler: "rpc",
 		},
+		{
+			Name:    "Inventory.Restock",
+			Path:    []string{"/v1/stock/{sku}:restock"},
+			Method:  []string{"POST"},
+			Handler: "rpc",
+		},
+		{
+			Name:    "Inventory.ListStockLedger",
+			Path:    []string{"/v1/stock/{sku}/ledger"},
+			Method:  []string{"GET"},
+			Handler: "rpc",
+		},
 	}
 }
 
@@ -82,13 +95,22 @@ type InventoryService interface {
 	BatchSetStock(ctx context.Context, in *BatchSetStockRequest, opts ...client.CallOption) (*BatchSetStockResponse, error)
 	// AdjustStock adds to or takes from what is on hand. FAILED_PRECONDITION when less would be left than is reserved.
 	AdjustStock(ctx context.Context, in *AdjustStockRequest, opts ...client.CallOption) (*Stock, error)
-	// Reserve promises every line of an order, or none. Sent again with the same reservation id and lines it answers as the first
-	// time; with other lines, ALREADY_EXISTS. FAILED_PRECONDITION with reason OUT_OF_STOCK when one line can't be had.
+	// Restock adds pieces that came in. Sent again with the same reference_id, reason and quantity it is made once; with another
+	// quantity, ALREADY_EXISTS. NOT_FOUND when the SKU was never stocked.
+	Restock(ctx context.Context, in *RestockRequest, opts ...client.CallOption) (*Stock, error)
+	// ListStockLedger returns every change of one SKU's on_hand, the newest first, page by page. The deltas sum to on_hand. A SKU that
+	// was never stocked has no entries.
+	ListStockLedger(ctx context.Context, in *ListStockLedgerRequest, opts ...client.CallOption) (*ListStockLedgerResponse, error)
+	// Reserve promises every line of an order, or none, until expire_time. Sent again with the same reservation id and lines it answers
+	// as the first time; with other lines, ALREADY_EXISTS. FAILED_PRECONDITION with reason OUT_OF_STOCK when one line can't be had, and
+	// RESERVATION_RELEASED or RESERVATION_EXPIRED when it has ended.
 	Reserve(ctx context.Context, in *ReserveRequest, opts ...client.CallOption) (*Reservation, error)
-	// Commit takes what was reserved out of the stock: it has been sold. FAILED_PRECONDITION when it was released.
+	// Commit takes what was reserved out of the stock: it has been sold. FAILED_PRECONDITION with RESERVATION_RELEASED or
+	// RESERVATION_EXPIRED when the stock was given back. One that is past its expire_time but still held can be committed.
 	Commit(ctx context.Context, in *CommitRequest, opts ...client.CallOption) (*Reservation, error)
 	// Release gives back what was reserved. A reservation that never was becomes a released one, so that a Reserve that arrives
-	// after its Release promises nothing. FAILED_PRECONDITION when it was committed.
+	// after its Release promises nothing; an expired one stays expired, and that is no error. FAILED_PRECONDITION when it was
+	// committed.
 	Release(ctx context.Context, in *ReleaseRequest, opts ...client.CallOption) (*Reservation, error)
 }
 
@@ -154,6 +176,26 @@ func (c *inventoryService) AdjustStock(ctx context.Context, in *AdjustStockReque
 	return out, nil
 }
 
+func (c *inventoryService) Restock(ctx context.Context, in *RestockRequest, opts ...client.CallOption) (*Stock, error) {
+	req := c.c.NewRequest(c.name, "Inventory.Restock", in)
+	out := new(Stock)
+	err := c.c.Call(ctx, req, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *inventoryService) ListStockLedger(ctx context.Context, in *ListStockLedgerRequest, opts ...client.CallOption) (*ListStockLedgerResponse, error) {
+	req := c.c.NewRequest(c.name, "Inventory.ListStockLedger", in)
+	out := new(ListStockLedgerResponse)
+	err := c.c.Call(ctx, req, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *inventoryService) Reserve(ctx context.Context, in *ReserveRequest, opts ...client.CallOption) (*Reservation, error) {
 	req := c.c.NewRequest(c.name, "Inventory.Reserve", in)
 	out := new(Reservation)
@@ -197,13 +239,22 @@ type InventoryHandler interface {
 	BatchSetStock(context.Context, *BatchSetStockRequest, *BatchSetStockResponse) error
 	// AdjustStock adds to or takes from what is on hand. FAILED_PRECONDITION when less would be left than is reserved.
 	AdjustStock(context.Context, *AdjustStockRequest, *Stock) error
-	// Reserve promises every line of an order, or none. Sent again with the same reservation id and lines it answers as the first
-	// time; with other lines, ALREADY_EXISTS. FAILED_PRECONDITION with reason OUT_OF_STOCK when one line can't be had.
+	// Restock adds pieces that came in. Sent again with the same reference_id, reason and quantity it is made once; with another
+	// quantity, ALREADY_EXISTS. NOT_FOUND when the SKU was never stocked.
+	Restock(context.Context, *RestockRequest, *Stock) error
+	// ListStockLedger returns every change of one SKU's on_hand, the newest first, page by page. The deltas sum to on_hand. A SKU that
+	// was never stocked has no entries.
+	ListStockLedger(context.Context, *ListStockLedgerRequest, *ListStockLedgerResponse) error
+	// Reserve promises every line of an order, or none, until expire_time. Sent again with the same reservation id and lines it answers
+	// as the first time; with other lines, ALREADY_EXISTS. FAILED_PRECONDITION with reason OUT_OF_STOCK when one line can't be had, and
+	// RESERVATION_RELEASED or RESERVATION_EXPIRED when it has ended.
 	Reserve(context.Context, *ReserveRequest, *Reservation) error
-	// Commit takes what was reserved out of the stock: it has been sold. FAILED_PRECONDITION when it was released.
+	// Commit takes what was reserved out of the stock: it has been sold. FAILED_PRECONDITION with RESERVATION_RELEASED or
+	// RESERVATION_EXPIRED when the stock was given back. One that is past its expire_time but still held can be committed.
 	Commit(context.Context, *CommitRequest, *Reservation) error
 	// Release gives back what was reserved. A reservation that never was becomes a released one, so that a Reserve that arrives
-	// after its Release promises nothing. FAILED_PRECONDITION when it was committed.
+	// after its Release promises nothing; an expired one stays expired, and that is no error. FAILED_PRECONDITION when it was
+	// committed.
 	Release(context.Context, *ReleaseRequest, *Reservation) error
 }
 
@@ -214,6 +265,8 @@ func RegisterInventoryHandler(s server.Server, hdlr InventoryHandler, opts ...se
 		SetStock(ctx context.Context, in *SetStockRequest, out *Stock) error
 		BatchSetStock(ctx context.Context, in *BatchSetStockRequest, out *BatchSetStockResponse) error
 		AdjustStock(ctx context.Context, in *AdjustStockRequest, out *Stock) error
+		Restock(ctx context.Context, in *RestockRequest, out *Stock) error
+		ListStockLedger(ctx context.Context, in *ListStockLedgerRequest, out *ListStockLedgerResponse) error
 		Reserve(ctx context.Context, in *ReserveRequest, out *Reservation) error
 		Commit(ctx context.Context, in *CommitRequest, out *Reservation) error
 		Release(ctx context.Context, in *ReleaseRequest, out *Reservation) error
@@ -252,6 +305,18 @@ func RegisterInventoryHandler(s server.Server, hdlr InventoryHandler, opts ...se
 		Method:  []string{"POST"},
 		Handler: "rpc",
 	}))
+	opts = append(opts, api.WithEndpoint(&api.Endpoint{
+		Name:    "Inventory.Restock",
+		Path:    []string{"/v1/stock/{sku}:restock"},
+		Method:  []string{"POST"},
+		Handler: "rpc",
+	}))
+	opts = append(opts, api.WithEndpoint(&api.Endpoint{
+		Name:    "Inventory.ListStockLedger",
+		Path:    []string{"/v1/stock/{sku}/ledger"},
+		Method:  []string{"GET"},
+		Handler: "rpc",
+	}))
 	return s.Handle(s.NewHandler(&Inventory{h}, opts...))
 }
 
@@ -277,6 +342,14 @@ func (h *inventoryHandler) BatchSetStock(ctx context.Context, in *BatchSetStockR
 
 func (h *inventoryHandler) AdjustStock(ctx context.Context, in *AdjustStockRequest, out *Stock) error {
 	return h.InventoryHandler.AdjustStock(ctx, in, out)
+}
+
+func (h *inventoryHandler) Restock(ctx context.Context, in *RestockRequest, out *Stock) error {
+	return h.InventoryHandler.Restock(ctx, in, out)
+}
+
+func (h *inventoryHandler) ListStockLedger(ctx context.Context, in *ListStockLedgerRequest, out *ListStockLedgerResponse) error {
+	return h.InventoryHandler.ListStockLedger(ctx, in, out)
 }
 
 func (h *inventoryHandler) Reserve(ctx context.Context, in *ReserveRequest, out *Reservation) error {

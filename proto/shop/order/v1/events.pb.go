@@ -146,6 +146,325 @@ func (x *OrderCancelled) GetOrder() *PlacedOrder {
 	return nil
 }
 
+// OrderPaid: the goods are out of the stock and the money is taken: it can be packed.
+type OrderPaid struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUIDv7; the same when the event is delivered again.
+	EventId       string                 `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	OccurredAt    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
+	Order         *PlacedOrder           `protobuf:"bytes,3,opt,name=order,proto3" json:"order,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrderPaid) Reset() {
+	*x = OrderPaid{}
+	mi := &file_shop_order_v1_events_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrderPaid) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrderPaid) ProtoMessage() {}
+
+func (x *OrderPaid) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_order_v1_events_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrderPaid.ProtoReflect.Descriptor instead.
+func (*OrderPaid) Descriptor() ([]byte, []int) {
+	return file_shop_order_v1_events_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *OrderPaid) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *OrderPaid) GetOccurredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OccurredAt
+	}
+	return nil
+}
+
+func (x *OrderPaid) GetOrder() *PlacedOrder {
+	if x != nil {
+		return x.Order
+	}
+	return nil
+}
+
+// OrderShipped: a parcel left. order.state says whether it was the last one.
+type OrderShipped struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUIDv7; the same when the event is delivered again.
+	EventId       string                 `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	OccurredAt    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
+	Order         *PlacedOrder           `protobuf:"bytes,3,opt,name=order,proto3" json:"order,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrderShipped) Reset() {
+	*x = OrderShipped{}
+	mi := &file_shop_order_v1_events_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrderShipped) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrderShipped) ProtoMessage() {}
+
+func (x *OrderShipped) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_order_v1_events_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrderShipped.ProtoReflect.Descriptor instead.
+func (*OrderShipped) Descriptor() ([]byte, []int) {
+	return file_shop_order_v1_events_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *OrderShipped) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *OrderShipped) GetOccurredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OccurredAt
+	}
+	return nil
+}
+
+func (x *OrderShipped) GetOrder() *PlacedOrder {
+	if x != nil {
+		return x.Order
+	}
+	return nil
+}
+
+// OrderDelivered: all of it has arrived.
+type OrderDelivered struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUIDv7; the same when the event is delivered again.
+	EventId       string                 `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	OccurredAt    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
+	Order         *PlacedOrder           `protobuf:"bytes,3,opt,name=order,proto3" json:"order,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrderDelivered) Reset() {
+	*x = OrderDelivered{}
+	mi := &file_shop_order_v1_events_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrderDelivered) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrderDelivered) ProtoMessage() {}
+
+func (x *OrderDelivered) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_order_v1_events_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrderDelivered.ProtoReflect.Descriptor instead.
+func (*OrderDelivered) Descriptor() ([]byte, []int) {
+	return file_shop_order_v1_events_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *OrderDelivered) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *OrderDelivered) GetOccurredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OccurredAt
+	}
+	return nil
+}
+
+func (x *OrderDelivered) GetOrder() *PlacedOrder {
+	if x != nil {
+		return x.Order
+	}
+	return nil
+}
+
+// OrderRefunded: money went back, in part or all of it.
+type OrderRefunded struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUIDv7; the same when the event is delivered again.
+	EventId    string                 `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	OccurredAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
+	Order      *PlacedOrder           `protobuf:"bytes,3,opt,name=order,proto3" json:"order,omitempty"`
+	// The refund that was done.
+	Refund        *OrderRefund `protobuf:"bytes,4,opt,name=refund,proto3" json:"refund,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrderRefunded) Reset() {
+	*x = OrderRefunded{}
+	mi := &file_shop_order_v1_events_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrderRefunded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrderRefunded) ProtoMessage() {}
+
+func (x *OrderRefunded) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_order_v1_events_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrderRefunded.ProtoReflect.Descriptor instead.
+func (*OrderRefunded) Descriptor() ([]byte, []int) {
+	return file_shop_order_v1_events_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *OrderRefunded) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *OrderRefunded) GetOccurredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OccurredAt
+	}
+	return nil
+}
+
+func (x *OrderRefunded) GetOrder() *PlacedOrder {
+	if x != nil {
+		return x.Order
+	}
+	return nil
+}
+
+func (x *OrderRefunded) GetRefund() *OrderRefund {
+	if x != nil {
+		return x.Refund
+	}
+	return nil
+}
+
+// OrderReturned: goods came back; the lines say how many.
+type OrderReturned struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// UUIDv7; the same when the event is delivered again.
+	EventId       string                 `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	OccurredAt    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
+	Order         *PlacedOrder           `protobuf:"bytes,3,opt,name=order,proto3" json:"order,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrderReturned) Reset() {
+	*x = OrderReturned{}
+	mi := &file_shop_order_v1_events_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrderReturned) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrderReturned) ProtoMessage() {}
+
+func (x *OrderReturned) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_order_v1_events_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrderReturned.ProtoReflect.Descriptor instead.
+func (*OrderReturned) Descriptor() ([]byte, []int) {
+	return file_shop_order_v1_events_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *OrderReturned) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *OrderReturned) GetOccurredAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OccurredAt
+	}
+	return nil
+}
+
+func (x *OrderReturned) GetOrder() *PlacedOrder {
+	if x != nil {
+		return x.Order
+	}
+	return nil
+}
+
 var File_shop_order_v1_events_proto protoreflect.FileDescriptor
 
 const file_shop_order_v1_events_proto_rawDesc = "" +
@@ -157,6 +476,32 @@ const file_shop_order_v1_events_proto_rawDesc = "" +
 	"occurredAt\x120\n" +
 	"\x05order\x18\x03 \x01(\v2\x1a.shop.order.v1.PlacedOrderR\x05order\"\x9a\x01\n" +
 	"\x0eOrderCancelled\x12\x19\n" +
+	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12;\n" +
+	"\voccurred_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"occurredAt\x120\n" +
+	"\x05order\x18\x03 \x01(\v2\x1a.shop.order.v1.PlacedOrderR\x05order\"\x95\x01\n" +
+	"\tOrderPaid\x12\x19\n" +
+	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12;\n" +
+	"\voccurred_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"occurredAt\x120\n" +
+	"\x05order\x18\x03 \x01(\v2\x1a.shop.order.v1.PlacedOrderR\x05order\"\x98\x01\n" +
+	"\fOrderShipped\x12\x19\n" +
+	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12;\n" +
+	"\voccurred_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"occurredAt\x120\n" +
+	"\x05order\x18\x03 \x01(\v2\x1a.shop.order.v1.PlacedOrderR\x05order\"\x9a\x01\n" +
+	"\x0eOrderDelivered\x12\x19\n" +
+	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12;\n" +
+	"\voccurred_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"occurredAt\x120\n" +
+	"\x05order\x18\x03 \x01(\v2\x1a.shop.order.v1.PlacedOrderR\x05order\"\xcd\x01\n" +
+	"\rOrderRefunded\x12\x19\n" +
+	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12;\n" +
+	"\voccurred_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"occurredAt\x120\n" +
+	"\x05order\x18\x03 \x01(\v2\x1a.shop.order.v1.PlacedOrderR\x05order\x122\n" +
+	"\x06refund\x18\x04 \x01(\v2\x1a.shop.order.v1.OrderRefundR\x06refund\"\x99\x01\n" +
+	"\rOrderReturned\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12;\n" +
 	"\voccurred_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"occurredAt\x120\n" +
@@ -174,23 +519,40 @@ func file_shop_order_v1_events_proto_rawDescGZIP() []byte {
 	return file_shop_order_v1_events_proto_rawDescData
 }
 
-var file_shop_order_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_shop_order_v1_events_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_shop_order_v1_events_proto_goTypes = []any{
 	(*OrderConfirmed)(nil),        // 0: shop.order.v1.OrderConfirmed
 	(*OrderCancelled)(nil),        // 1: shop.order.v1.OrderCancelled
-	(*timestamppb.Timestamp)(nil), // 2: google.protobuf.Timestamp
-	(*PlacedOrder)(nil),           // 3: shop.order.v1.PlacedOrder
+	(*OrderPaid)(nil),             // 2: shop.order.v1.OrderPaid
+	(*OrderShipped)(nil),          // 3: shop.order.v1.OrderShipped
+	(*OrderDelivered)(nil),        // 4: shop.order.v1.OrderDelivered
+	(*OrderRefunded)(nil),         // 5: shop.order.v1.OrderRefunded
+	(*OrderReturned)(nil),         // 6: shop.order.v1.OrderReturned
+	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
+	(*PlacedOrder)(nil),           // 8: shop.order.v1.PlacedOrder
+	(*OrderRefund)(nil),           // 9: shop.order.v1.OrderRefund
 }
 var file_shop_order_v1_events_proto_depIdxs = []int32{
-	2, // 0: shop.order.v1.OrderConfirmed.occurred_at:type_name -> google.protobuf.Timestamp
-	3, // 1: shop.order.v1.OrderConfirmed.order:type_name -> shop.order.v1.PlacedOrder
-	2, // 2: shop.order.v1.OrderCancelled.occurred_at:type_name -> google.protobuf.Timestamp
-	3, // 3: shop.order.v1.OrderCancelled.order:type_name -> shop.order.v1.PlacedOrder
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	7,  // 0: shop.order.v1.OrderConfirmed.occurred_at:type_name -> google.protobuf.Timestamp
+	8,  // 1: shop.order.v1.OrderConfirmed.order:type_name -> shop.order.v1.PlacedOrder
+	7,  // 2: shop.order.v1.OrderCancelled.occurred_at:type_name -> google.protobuf.Timestamp
+	8,  // 3: shop.order.v1.OrderCancelled.order:type_name -> shop.order.v1.PlacedOrder
+	7,  // 4: shop.order.v1.OrderPaid.occurred_at:type_name -> google.protobuf.Timestamp
+	8,  // 5: shop.order.v1.OrderPaid.order:type_name -> shop.order.v1.PlacedOrder
+	7,  // 6: shop.order.v1.OrderShipped.occurred_at:type_name -> google.protobuf.Timestamp
+	8,  // 7: shop.order.v1.OrderShipped.order:type_name -> shop.order.v1.PlacedOrder
+	7,  // 8: shop.order.v1.OrderDelivered.occurred_at:type_name -> google.protobuf.Timestamp
+	8,  // 9: shop.order.v1.OrderDelivered.order:type_name -> shop.order.v1.PlacedOrder
+	7,  // 10: shop.order.v1.OrderRefunded.occurred_at:type_name -> google.protobuf.Timestamp
+	8,  // 11: shop.order.v1.OrderRefunded.order:type_name -> shop.order.v1.PlacedOrder
+	9,  // 12: shop.order.v1.OrderRefunded.refund:type_name -> shop.order.v1.OrderRefund
+	7,  // 13: shop.order.v1.OrderReturned.occurred_at:type_name -> google.protobuf.Timestamp
+	8,  // 14: shop.order.v1.OrderReturned.order:type_name -> shop.order.v1.PlacedOrder
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_shop_order_v1_events_proto_init() }
@@ -205,7 +567,7 @@ func file_shop_order_v1_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_shop_order_v1_events_proto_rawDesc), len(file_shop_order_v1_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -4,7 +4,8 @@
 // 	protoc        (unknown)
 // source: shop/order/v1/order.proto
 
-// Package shop.order.v1 turns a cart into an order: reserve the stock, authorise the money, confirm, capture.
+// Package shop.order.v1 turns a cart into an order, and follows it to its end: reserve the stock, authorise the money, confirm, capture,
+// ship, deliver; or cancel, return and refund.
 
 package orderv1
 
@@ -27,7 +28,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// OrderState is how far a checkout came.
+// OrderState is where an order stands.
 type OrderState int32
 
 const (
@@ -40,31 +41,55 @@ const (
 	OrderState_ORDER_STATE_AUTHORIZED OrderState = 3
 	// Confirmed: the shop owes the goods.
 	OrderState_ORDER_STATE_CONFIRMED OrderState = 4
-	// Confirmed, and the money is captured.
+	// Captured: the goods are out of the stock, and the money is taken.
 	OrderState_ORDER_STATE_PAID OrderState = 5
-	// Nothing is owed and nothing was charged; cancel_reason says why.
+	// Nothing is owed, and nothing is charged or everything was paid back; cancel_reason says why.
 	OrderState_ORDER_STATE_CANCELLED OrderState = 6
+	// Some of it is on its way.
+	OrderState_ORDER_STATE_PARTIALLY_SHIPPED OrderState = 7
+	// All of it is on its way.
+	OrderState_ORDER_STATE_SHIPPED OrderState = 8
+	// All of it has arrived.
+	OrderState_ORDER_STATE_DELIVERED OrderState = 9
+	// Some of the money went back. What was shipped is in the lines.
+	OrderState_ORDER_STATE_PARTIALLY_REFUNDED OrderState = 10
+	// All of the money went back.
+	OrderState_ORDER_STATE_REFUNDED OrderState = 11
+	// All of it came back; not all of the money is back yet, or the goods were free.
+	OrderState_ORDER_STATE_RETURNED OrderState = 12
 )
 
 // Enum value maps for OrderState.
 var (
 	OrderState_name = map[int32]string{
-		0: "ORDER_STATE_UNSPECIFIED",
-		1: "ORDER_STATE_PENDING",
-		2: "ORDER_STATE_RESERVED",
-		3: "ORDER_STATE_AUTHORIZED",
-		4: "ORDER_STATE_CONFIRMED",
-		5: "ORDER_STATE_PAID",
-		6: "ORDER_STATE_CANCELLED",
+		0:  "ORDER_STATE_UNSPECIFIED",
+		1:  "ORDER_STATE_PENDING",
+		2:  "ORDER_STATE_RESERVED",
+		3:  "ORDER_STATE_AUTHORIZED",
+		4:  "ORDER_STATE_CONFIRMED",
+		5:  "ORDER_STATE_PAID",
+		6:  "ORDER_STATE_CANCELLED",
+		7:  "ORDER_STATE_PARTIALLY_SHIPPED",
+		8:  "ORDER_STATE_SHIPPED",
+		9:  "ORDER_STATE_DELIVERED",
+		10: "ORDER_STATE_PARTIALLY_REFUNDED",
+		11: "ORDER_STATE_REFUNDED",
+		12: "ORDER_STATE_RETURNED",
 	}
 	OrderState_value = map[string]int32{
-		"ORDER_STATE_UNSPECIFIED": 0,
-		"ORDER_STATE_PENDING":     1,
-		"ORDER_STATE_RESERVED":    2,
-		"ORDER_STATE_AUTHORIZED":  3,
-		"ORDER_STATE_CONFIRMED":   4,
-		"ORDER_STATE_PAID":        5,
-		"ORDER_STATE_CANCELLED":   6,
+		"ORDER_STATE_UNSPECIFIED":        0,
+		"ORDER_STATE_PENDING":            1,
+		"ORDER_STATE_RESERVED":           2,
+		"ORDER_STATE_AUTHORIZED":         3,
+		"ORDER_STATE_CONFIRMED":          4,
+		"ORDER_STATE_PAID":               5,
+		"ORDER_STATE_CANCELLED":          6,
+		"ORDER_STATE_PARTIALLY_SHIPPED":  7,
+		"ORDER_STATE_SHIPPED":            8,
+		"ORDER_STATE_DELIVERED":          9,
+		"ORDER_STATE_PARTIALLY_REFUNDED": 10,
+		"ORDER_STATE_REFUNDED":           11,
+		"ORDER_STATE_RETURNED":           12,
 	}
 )
 
@@ -95,6 +120,61 @@ func (OrderState) EnumDescriptor() ([]byte, []int) {
 	return file_shop_order_v1_order_proto_rawDescGZIP(), []int{0}
 }
 
+// RefundState is how far a refund came.
+type RefundState int32
+
+const (
+	RefundState_REFUND_STATE_UNSPECIFIED RefundState = 0
+	// Decided; the money isn't surely back yet.
+	RefundState_REFUND_STATE_ASKED RefundState = 1
+	RefundState_REFUND_STATE_DONE  RefundState = 2
+	// The provider won't: a person has to look at it.
+	RefundState_REFUND_STATE_REFUSED RefundState = 3
+)
+
+// Enum value maps for RefundState.
+var (
+	RefundState_name = map[int32]string{
+		0: "REFUND_STATE_UNSPECIFIED",
+		1: "REFUND_STATE_ASKED",
+		2: "REFUND_STATE_DONE",
+		3: "REFUND_STATE_REFUSED",
+	}
+	RefundState_value = map[string]int32{
+		"REFUND_STATE_UNSPECIFIED": 0,
+		"REFUND_STATE_ASKED":       1,
+		"REFUND_STATE_DONE":        2,
+		"REFUND_STATE_REFUSED":     3,
+	}
+)
+
+func (x RefundState) Enum() *RefundState {
+	p := new(RefundState)
+	*p = x
+	return p
+}
+
+func (x RefundState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (RefundState) Descriptor() protoreflect.EnumDescriptor {
+	return file_shop_order_v1_order_proto_enumTypes[1].Descriptor()
+}
+
+func (RefundState) Type() protoreflect.EnumType {
+	return &file_shop_order_v1_order_proto_enumTypes[1]
+}
+
+func (x RefundState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use RefundState.Descriptor instead.
+func (RefundState) EnumDescriptor() ([]byte, []int) {
+	return file_shop_order_v1_order_proto_rawDescGZIP(), []int{1}
+}
+
 // PlacedOrder is one order.
 type PlacedOrder struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
@@ -104,12 +184,31 @@ type PlacedOrder struct {
 	Email           string                 `protobuf:"bytes,4,opt,name=email,proto3" json:"email,omitempty"`
 	ShippingAddress *v1.Address            `protobuf:"bytes,5,opt,name=shipping_address,json=shippingAddress,proto3" json:"shipping_address,omitempty"`
 	Lines           []*OrderLine           `protobuf:"bytes,6,rep,name=lines,proto3" json:"lines,omitempty"`
-	Total           *v1.Money              `protobuf:"bytes,7,opt,name=total,proto3" json:"total,omitempty"`
-	PaymentId       string                 `protobuf:"bytes,8,opt,name=payment_id,json=paymentId,proto3" json:"payment_id,omitempty"`
-	// PAYMENT_DECLINED, OUT_OF_STOCK; empty unless cancelled.
-	CancelReason  string                 `protobuf:"bytes,9,opt,name=cancel_reason,json=cancelReason,proto3" json:"cancel_reason,omitempty"`
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// What it costs: subtotal - discount + tax, or subtotal - discount when the tax is in the prices.
+	Total     *v1.Money `protobuf:"bytes,7,opt,name=total,proto3" json:"total,omitempty"`
+	PaymentId string    `protobuf:"bytes,8,opt,name=payment_id,json=paymentId,proto3" json:"payment_id,omitempty"`
+	// PAYMENT_DECLINED, OUT_OF_STOCK, CUSTOMER_REQUEST, ...; empty unless cancelled.
+	CancelReason string                 `protobuf:"bytes,9,opt,name=cancel_reason,json=cancelReason,proto3" json:"cancel_reason,omitempty"`
+	CreateTime   *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	UpdateTime   *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// Empty for a guest.
+	CustomerId string `protobuf:"bytes,12,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
+	// The quote that the prices are from.
+	QuoteId    string `protobuf:"bytes,13,opt,name=quote_id,json=quoteId,proto3" json:"quote_id,omitempty"`
+	CouponCode string `protobuf:"bytes,14,opt,name=coupon_code,json=couponCode,proto3" json:"coupon_code,omitempty"`
+	// The sum of the lines' line_total.
+	Subtotal *v1.Money `protobuf:"bytes,15,opt,name=subtotal,proto3" json:"subtotal,omitempty"`
+	Discount *v1.Money `protobuf:"bytes,16,opt,name=discount,proto3" json:"discount,omitempty"`
+	Tax      *v1.Money `protobuf:"bytes,17,opt,name=tax,proto3" json:"tax,omitempty"`
+	// What was taken from the customer, and how much of it went back.
+	Captured *v1.Money      `protobuf:"bytes,18,opt,name=captured,proto3" json:"captured,omitempty"`
+	Refunded *v1.Money      `protobuf:"bytes,19,opt,name=refunded,proto3" json:"refunded,omitempty"`
+	Refunds  []*OrderRefund `protobuf:"bytes,20,rep,name=refunds,proto3" json:"refunds,omitempty"`
+	// A step of it is still to be done: checkout, cancellation or refund. The shop does it.
+	Unfinished bool `protobuf:"varint,21,opt,name=unfinished,proto3" json:"unfinished,omitempty"`
+	// How often the step failed in a row, and the reason of the last failure.
+	Attempts      int32  `protobuf:"varint,22,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	LastError     string `protobuf:"bytes,23,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -221,6 +320,90 @@ func (x *PlacedOrder) GetUpdateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *PlacedOrder) GetCustomerId() string {
+	if x != nil {
+		return x.CustomerId
+	}
+	return ""
+}
+
+func (x *PlacedOrder) GetQuoteId() string {
+	if x != nil {
+		return x.QuoteId
+	}
+	return ""
+}
+
+func (x *PlacedOrder) GetCouponCode() string {
+	if x != nil {
+		return x.CouponCode
+	}
+	return ""
+}
+
+func (x *PlacedOrder) GetSubtotal() *v1.Money {
+	if x != nil {
+		return x.Subtotal
+	}
+	return nil
+}
+
+func (x *PlacedOrder) GetDiscount() *v1.Money {
+	if x != nil {
+		return x.Discount
+	}
+	return nil
+}
+
+func (x *PlacedOrder) GetTax() *v1.Money {
+	if x != nil {
+		return x.Tax
+	}
+	return nil
+}
+
+func (x *PlacedOrder) GetCaptured() *v1.Money {
+	if x != nil {
+		return x.Captured
+	}
+	return nil
+}
+
+func (x *PlacedOrder) GetRefunded() *v1.Money {
+	if x != nil {
+		return x.Refunded
+	}
+	return nil
+}
+
+func (x *PlacedOrder) GetRefunds() []*OrderRefund {
+	if x != nil {
+		return x.Refunds
+	}
+	return nil
+}
+
+func (x *PlacedOrder) GetUnfinished() bool {
+	if x != nil {
+		return x.Unfinished
+	}
+	return false
+}
+
+func (x *PlacedOrder) GetAttempts() int32 {
+	if x != nil {
+		return x.Attempts
+	}
+	return 0
+}
+
+func (x *PlacedOrder) GetLastError() string {
+	if x != nil {
+		return x.LastError
+	}
+	return ""
+}
+
 // OrderLine is one line, at the price it was sold for.
 type OrderLine struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
@@ -230,7 +413,16 @@ type OrderLine struct {
 	// Of one piece.
 	UnitPrice *v1.Money `protobuf:"bytes,4,opt,name=unit_price,json=unitPrice,proto3" json:"unit_price,omitempty"`
 	// unit_price x quantity.
-	LineTotal     *v1.Money `protobuf:"bytes,5,opt,name=line_total,json=lineTotal,proto3" json:"line_total,omitempty"`
+	LineTotal *v1.Money `protobuf:"bytes,5,opt,name=line_total,json=lineTotal,proto3" json:"line_total,omitempty"`
+	// This line's share of the discount and of the tax.
+	Discount *v1.Money `protobuf:"bytes,6,opt,name=discount,proto3" json:"discount,omitempty"`
+	Tax      *v1.Money `protobuf:"bytes,7,opt,name=tax,proto3" json:"tax,omitempty"`
+	// What this line costs: line_total - discount + tax, or line_total - discount when the tax is in the prices.
+	Total *v1.Money `protobuf:"bytes,8,opt,name=total,proto3" json:"total,omitempty"`
+	// Pieces that left, that arrived, and that came back.
+	Shipped       int64 `protobuf:"varint,9,opt,name=shipped,proto3" json:"shipped,omitempty"`
+	Delivered     int64 `protobuf:"varint,10,opt,name=delivered,proto3" json:"delivered,omitempty"`
+	Returned      int64 `protobuf:"varint,11,opt,name=returned,proto3" json:"returned,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -300,22 +492,229 @@ func (x *OrderLine) GetLineTotal() *v1.Money {
 	return nil
 }
 
+func (x *OrderLine) GetDiscount() *v1.Money {
+	if x != nil {
+		return x.Discount
+	}
+	return nil
+}
+
+func (x *OrderLine) GetTax() *v1.Money {
+	if x != nil {
+		return x.Tax
+	}
+	return nil
+}
+
+func (x *OrderLine) GetTotal() *v1.Money {
+	if x != nil {
+		return x.Total
+	}
+	return nil
+}
+
+func (x *OrderLine) GetShipped() int64 {
+	if x != nil {
+		return x.Shipped
+	}
+	return 0
+}
+
+func (x *OrderLine) GetDelivered() int64 {
+	if x != nil {
+		return x.Delivered
+	}
+	return 0
+}
+
+func (x *OrderLine) GetReturned() int64 {
+	if x != nil {
+		return x.Returned
+	}
+	return 0
+}
+
+// OrderRefund is money that goes back.
+type OrderRefund struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A UUID; the same at the payment module.
+	Id     string      `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	State  RefundState `protobuf:"varint,2,opt,name=state,proto3,enum=shop.order.v1.RefundState" json:"state,omitempty"`
+	Amount *v1.Money   `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	// RETURN, CANCEL, or what the caller of RefundOrder said.
+	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrderRefund) Reset() {
+	*x = OrderRefund{}
+	mi := &file_shop_order_v1_order_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrderRefund) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrderRefund) ProtoMessage() {}
+
+func (x *OrderRefund) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_order_v1_order_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrderRefund.ProtoReflect.Descriptor instead.
+func (*OrderRefund) Descriptor() ([]byte, []int) {
+	return file_shop_order_v1_order_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *OrderRefund) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *OrderRefund) GetState() RefundState {
+	if x != nil {
+		return x.State
+	}
+	return RefundState_REFUND_STATE_UNSPECIFIED
+}
+
+func (x *OrderRefund) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *OrderRefund) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *OrderRefund) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+// OrderEvent is one thing that happened to an order.
+type OrderEvent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 1, 2, 3, ... of this order.
+	Sequence int64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// Unspecified for the first one.
+	From OrderState `protobuf:"varint,2,opt,name=from,proto3,enum=shop.order.v1.OrderState" json:"from,omitempty"`
+	// The same as from when the event changed something else than the state.
+	To OrderState             `protobuf:"varint,3,opt,name=to,proto3,enum=shop.order.v1.OrderState" json:"to,omitempty"`
+	At *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=at,proto3" json:"at,omitempty"`
+	// PLACED, STOCK_RESERVED, GIVEN_UP:OUT_OF_STOCK, REFUND_ASKED, ...
+	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrderEvent) Reset() {
+	*x = OrderEvent{}
+	mi := &file_shop_order_v1_order_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrderEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrderEvent) ProtoMessage() {}
+
+func (x *OrderEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_order_v1_order_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrderEvent.ProtoReflect.Descriptor instead.
+func (*OrderEvent) Descriptor() ([]byte, []int) {
+	return file_shop_order_v1_order_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *OrderEvent) GetSequence() int64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *OrderEvent) GetFrom() OrderState {
+	if x != nil {
+		return x.From
+	}
+	return OrderState_ORDER_STATE_UNSPECIFIED
+}
+
+func (x *OrderEvent) GetTo() OrderState {
+	if x != nil {
+		return x.To
+	}
+	return OrderState_ORDER_STATE_UNSPECIFIED
+}
+
+func (x *OrderEvent) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *OrderEvent) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 type CreateOrderRequest struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	CartId string                 `protobuf:"bytes,1,opt,name=cart_id,json=cartId,proto3" json:"cart_id,omitempty"`
 	Email  string                 `protobuf:"bytes,2,opt,name=email,proto3" json:"email,omitempty"`
 	// From the payment provider; the test provider takes tok_visa, tok_declined, ... Never a card number.
-	PaymentToken    string      `protobuf:"bytes,3,opt,name=payment_token,json=paymentToken,proto3" json:"payment_token,omitempty"`
+	PaymentToken string `protobuf:"bytes,3,opt,name=payment_token,json=paymentToken,proto3" json:"payment_token,omitempty"`
+	// Its country decides the tax.
 	ShippingAddress *v1.Address `protobuf:"bytes,4,opt,name=shipping_address,json=shippingAddress,proto3" json:"shipping_address,omitempty"`
 	// A UUID chosen by the caller, so that an order sent again is made once (AIP-155).
-	RequestId     string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The cart's own coupon when empty.
+	CouponCode string `protobuf:"bytes,6,opt,name=coupon_code,json=couponCode,proto3" json:"coupon_code,omitempty"`
+	// What the customer was shown. Not checked when not set.
+	ExpectedTotal *v1.Money `protobuf:"bytes,7,opt,name=expected_total,json=expectedTotal,proto3" json:"expected_total,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateOrderRequest) Reset() {
 	*x = CreateOrderRequest{}
-	mi := &file_shop_order_v1_order_proto_msgTypes[2]
+	mi := &file_shop_order_v1_order_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -327,7 +726,7 @@ func (x *CreateOrderRequest) String() string {
 func (*CreateOrderRequest) ProtoMessage() {}
 
 func (x *CreateOrderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_order_v1_order_proto_msgTypes[2]
+	mi := &file_shop_order_v1_order_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -340,7 +739,7 @@ func (x *CreateOrderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateOrderRequest.ProtoReflect.Descriptor instead.
 func (*CreateOrderRequest) Descriptor() ([]byte, []int) {
-	return file_shop_order_v1_order_proto_rawDescGZIP(), []int{2}
+	return file_shop_order_v1_order_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *CreateOrderRequest) GetCartId() string {
@@ -378,6 +777,20 @@ func (x *CreateOrderRequest) GetRequestId() string {
 	return ""
 }
 
+func (x *CreateOrderRequest) GetCouponCode() string {
+	if x != nil {
+		return x.CouponCode
+	}
+	return ""
+}
+
+func (x *CreateOrderRequest) GetExpectedTotal() *v1.Money {
+	if x != nil {
+		return x.ExpectedTotal
+	}
+	return nil
+}
+
 type GetOrderRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	OrderId       string                 `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
@@ -387,7 +800,7 @@ type GetOrderRequest struct {
 
 func (x *GetOrderRequest) Reset() {
 	*x = GetOrderRequest{}
-	mi := &file_shop_order_v1_order_proto_msgTypes[3]
+	mi := &file_shop_order_v1_order_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -399,7 +812,7 @@ func (x *GetOrderRequest) String() string {
 func (*GetOrderRequest) ProtoMessage() {}
 
 func (x *GetOrderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_order_v1_order_proto_msgTypes[3]
+	mi := &file_shop_order_v1_order_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -412,7 +825,7 @@ func (x *GetOrderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOrderRequest.ProtoReflect.Descriptor instead.
 func (*GetOrderRequest) Descriptor() ([]byte, []int) {
-	return file_shop_order_v1_order_proto_rawDescGZIP(), []int{3}
+	return file_shop_order_v1_order_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetOrderRequest) GetOrderId() string {
@@ -436,7 +849,7 @@ type ListOrdersRequest struct {
 
 func (x *ListOrdersRequest) Reset() {
 	*x = ListOrdersRequest{}
-	mi := &file_shop_order_v1_order_proto_msgTypes[4]
+	mi := &file_shop_order_v1_order_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -448,7 +861,7 @@ func (x *ListOrdersRequest) String() string {
 func (*ListOrdersRequest) ProtoMessage() {}
 
 func (x *ListOrdersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_order_v1_order_proto_msgTypes[4]
+	mi := &file_shop_order_v1_order_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -461,7 +874,7 @@ func (x *ListOrdersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOrdersRequest.ProtoReflect.Descriptor instead.
 func (*ListOrdersRequest) Descriptor() ([]byte, []int) {
-	return file_shop_order_v1_order_proto_rawDescGZIP(), []int{4}
+	return file_shop_order_v1_order_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListOrdersRequest) GetPageSize() int32 {
@@ -496,7 +909,7 @@ type ListOrdersResponse struct {
 
 func (x *ListOrdersResponse) Reset() {
 	*x = ListOrdersResponse{}
-	mi := &file_shop_order_v1_order_proto_msgTypes[5]
+	mi := &file_shop_order_v1_order_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -508,7 +921,7 @@ func (x *ListOrdersResponse) String() string {
 func (*ListOrdersResponse) ProtoMessage() {}
 
 func (x *ListOrdersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_order_v1_order_proto_msgTypes[5]
+	mi := &file_shop_order_v1_order_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -521,7 +934,7 @@ func (x *ListOrdersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOrdersResponse.ProtoReflect.Descriptor instead.
 func (*ListOrdersResponse) Descriptor() ([]byte, []int) {
-	return file_shop_order_v1_order_proto_rawDescGZIP(), []int{5}
+	return file_shop_order_v1_order_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListOrdersResponse) GetOrders() []*PlacedOrder {
@@ -538,11 +951,223 @@ func (x *ListOrdersResponse) GetNextPageToken() string {
 	return ""
 }
 
+type ListOrderEventsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	OrderId       string                 `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListOrderEventsRequest) Reset() {
+	*x = ListOrderEventsRequest{}
+	mi := &file_shop_order_v1_order_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListOrderEventsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListOrderEventsRequest) ProtoMessage() {}
+
+func (x *ListOrderEventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_order_v1_order_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListOrderEventsRequest.ProtoReflect.Descriptor instead.
+func (*ListOrderEventsRequest) Descriptor() ([]byte, []int) {
+	return file_shop_order_v1_order_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ListOrderEventsRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+type ListOrderEventsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Events        []*OrderEvent          `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListOrderEventsResponse) Reset() {
+	*x = ListOrderEventsResponse{}
+	mi := &file_shop_order_v1_order_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListOrderEventsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListOrderEventsResponse) ProtoMessage() {}
+
+func (x *ListOrderEventsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_order_v1_order_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListOrderEventsResponse.ProtoReflect.Descriptor instead.
+func (*ListOrderEventsResponse) Descriptor() ([]byte, []int) {
+	return file_shop_order_v1_order_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ListOrderEventsResponse) GetEvents() []*OrderEvent {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+type CancelOrderRequest struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	OrderId string                 `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// A UUID chosen by the caller. An order is cancelled once, whatever it is.
+	RequestId     string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelOrderRequest) Reset() {
+	*x = CancelOrderRequest{}
+	mi := &file_shop_order_v1_order_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelOrderRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelOrderRequest) ProtoMessage() {}
+
+func (x *CancelOrderRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_order_v1_order_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelOrderRequest.ProtoReflect.Descriptor instead.
+func (*CancelOrderRequest) Descriptor() ([]byte, []int) {
+	return file_shop_order_v1_order_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *CancelOrderRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *CancelOrderRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+type RefundOrderRequest struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	OrderId string                 `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// All that is left when not set. More than 0.
+	Amount *v1.Money `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
+	// For the customer and for the books: "a scratch".
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// A UUID chosen by the caller, so that a refund sent again is made once (AIP-155).
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefundOrderRequest) Reset() {
+	*x = RefundOrderRequest{}
+	mi := &file_shop_order_v1_order_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefundOrderRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefundOrderRequest) ProtoMessage() {}
+
+func (x *RefundOrderRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_order_v1_order_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefundOrderRequest.ProtoReflect.Descriptor instead.
+func (*RefundOrderRequest) Descriptor() ([]byte, []int) {
+	return file_shop_order_v1_order_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *RefundOrderRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *RefundOrderRequest) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *RefundOrderRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *RefundOrderRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
 var File_shop_order_v1_order_proto protoreflect.FileDescriptor
 
 const file_shop_order_v1_order_proto_rawDesc = "" +
 	"\n" +
-	"\x19shop/order/v1/order.proto\x12\rshop.order.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ashop/type/v1/address.proto\x1a\x18shop/type/v1/money.proto\"\xd8\x03\n" +
+	"\x19shop/order/v1/order.proto\x12\rshop.order.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ashop/type/v1/address.proto\x1a\x18shop/type/v1/money.proto\"\xb1\a\n" +
 	"\vPlacedOrder\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12/\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x19.shop.order.v1.OrderStateR\x05state\x12\x17\n" +
@@ -558,7 +1183,24 @@ const file_shop_order_v1_order_proto_rawDesc = "" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"\xb7\x01\n" +
+	"updateTime\x12\x1f\n" +
+	"\vcustomer_id\x18\f \x01(\tR\n" +
+	"customerId\x12\x19\n" +
+	"\bquote_id\x18\r \x01(\tR\aquoteId\x12\x1f\n" +
+	"\vcoupon_code\x18\x0e \x01(\tR\n" +
+	"couponCode\x12/\n" +
+	"\bsubtotal\x18\x0f \x01(\v2\x13.shop.type.v1.MoneyR\bsubtotal\x12/\n" +
+	"\bdiscount\x18\x10 \x01(\v2\x13.shop.type.v1.MoneyR\bdiscount\x12%\n" +
+	"\x03tax\x18\x11 \x01(\v2\x13.shop.type.v1.MoneyR\x03tax\x12/\n" +
+	"\bcaptured\x18\x12 \x01(\v2\x13.shop.type.v1.MoneyR\bcaptured\x12/\n" +
+	"\brefunded\x18\x13 \x01(\v2\x13.shop.type.v1.MoneyR\brefunded\x124\n" +
+	"\arefunds\x18\x14 \x03(\v2\x1a.shop.order.v1.OrderRefundR\arefunds\x12\x1e\n" +
+	"\n" +
+	"unfinished\x18\x15 \x01(\bR\n" +
+	"unfinished\x12\x1a\n" +
+	"\battempts\x18\x16 \x01(\x05R\battempts\x12\x1d\n" +
+	"\n" +
+	"last_error\x18\x17 \x01(\tR\tlastError\"\x8e\x03\n" +
 	"\tOrderLine\x12\x10\n" +
 	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x1a\n" +
@@ -566,26 +1208,64 @@ const file_shop_order_v1_order_proto_rawDesc = "" +
 	"\n" +
 	"unit_price\x18\x04 \x01(\v2\x13.shop.type.v1.MoneyR\tunitPrice\x122\n" +
 	"\n" +
-	"line_total\x18\x05 \x01(\v2\x13.shop.type.v1.MoneyR\tlineTotal\"\x95\x02\n" +
+	"line_total\x18\x05 \x01(\v2\x13.shop.type.v1.MoneyR\tlineTotal\x12/\n" +
+	"\bdiscount\x18\x06 \x01(\v2\x13.shop.type.v1.MoneyR\bdiscount\x12%\n" +
+	"\x03tax\x18\a \x01(\v2\x13.shop.type.v1.MoneyR\x03tax\x12)\n" +
+	"\x05total\x18\b \x01(\v2\x13.shop.type.v1.MoneyR\x05total\x12\x18\n" +
+	"\ashipped\x18\t \x01(\x03R\ashipped\x12\x1c\n" +
+	"\tdelivered\x18\n" +
+	" \x01(\x03R\tdelivered\x12\x1a\n" +
+	"\breturned\x18\v \x01(\x03R\breturned\"\xd1\x01\n" +
+	"\vOrderRefund\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x120\n" +
+	"\x05state\x18\x02 \x01(\x0e2\x1a.shop.order.v1.RefundStateR\x05state\x12+\n" +
+	"\x06amount\x18\x03 \x01(\v2\x13.shop.type.v1.MoneyR\x06amount\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12;\n" +
+	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\"\xc6\x01\n" +
+	"\n" +
+	"OrderEvent\x12\x1a\n" +
+	"\bsequence\x18\x01 \x01(\x03R\bsequence\x12-\n" +
+	"\x04from\x18\x02 \x01(\x0e2\x19.shop.order.v1.OrderStateR\x04from\x12)\n" +
+	"\x02to\x18\x03 \x01(\x0e2\x19.shop.order.v1.OrderStateR\x02to\x12*\n" +
+	"\x02at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"\xfe\x02\n" +
 	"\x12CreateOrderRequest\x12!\n" +
 	"\acart_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\x06cartId\x12 \n" +
 	"\x05email\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x18\xfe\x01`\x01R\x05email\x12D\n" +
-	"\rpayment_token\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\xff\x012\x13^tok_[A-Za-z0-9_]+$R\fpaymentToken\x12H\n" +
+	"\xbaH\ar\x05\x18\xfe\x01`\x01R\x05email\x12G\n" +
+	"\rpayment_token\x18\x03 \x01(\tB\"\xbaH\x1cr\x1a\x10\x01\x18\xff\x012\x13^tok_[A-Za-z0-9_]+$\x80\x01\x01R\fpaymentToken\x12H\n" +
 	"\x10shipping_address\x18\x04 \x01(\v2\x15.shop.type.v1.AddressB\x06\xbaH\x03\xc8\x01\x01R\x0fshippingAddress\x12*\n" +
 	"\n" +
-	"request_id\x18\x05 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"6\n" +
+	"request_id\x18\x05 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\x12(\n" +
+	"\vcoupon_code\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18@R\n" +
+	"couponCode\x12:\n" +
+	"\x0eexpected_total\x18\a \x01(\v2\x13.shop.type.v1.MoneyR\rexpectedTotal\"6\n" +
 	"\x0fGetOrderRequest\x12#\n" +
 	"\border_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\aorderId\"\xa0\x01\n" +
 	"\x11ListOrdersRequest\x12'\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x129\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\tpageToken\x129\n" +
 	"\x05state\x18\x03 \x01(\x0e2\x19.shop.order.v1.OrderStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\"p\n" +
 	"\x12ListOrdersResponse\x122\n" +
 	"\x06orders\x18\x01 \x03(\v2\x1a.shop.order.v1.PlacedOrderR\x06orders\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\xc4\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"=\n" +
+	"\x16ListOrderEventsRequest\x12#\n" +
+	"\border_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\aorderId\"L\n" +
+	"\x17ListOrderEventsResponse\x121\n" +
+	"\x06events\x18\x01 \x03(\v2\x19.shop.order.v1.OrderEventR\x06events\"e\n" +
+	"\x12CancelOrderRequest\x12#\n" +
+	"\border_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\aorderId\x12*\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId\"\xb4\x01\n" +
+	"\x12RefundOrderRequest\x12#\n" +
+	"\border_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\aorderId\x12+\n" +
+	"\x06amount\x18\x02 \x01(\v2\x13.shop.type.v1.MoneyR\x06amount\x12 \n" +
+	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x06reason\x12*\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\trequestId*\xf3\x02\n" +
 	"\n" +
 	"OrderState\x12\x1b\n" +
 	"\x17ORDER_STATE_UNSPECIFIED\x10\x00\x12\x17\n" +
@@ -594,14 +1274,29 @@ const file_shop_order_v1_order_proto_rawDesc = "" +
 	"\x16ORDER_STATE_AUTHORIZED\x10\x03\x12\x19\n" +
 	"\x15ORDER_STATE_CONFIRMED\x10\x04\x12\x14\n" +
 	"\x10ORDER_STATE_PAID\x10\x05\x12\x19\n" +
-	"\x15ORDER_STATE_CANCELLED\x10\x062\xc0\x02\n" +
+	"\x15ORDER_STATE_CANCELLED\x10\x06\x12!\n" +
+	"\x1dORDER_STATE_PARTIALLY_SHIPPED\x10\a\x12\x17\n" +
+	"\x13ORDER_STATE_SHIPPED\x10\b\x12\x19\n" +
+	"\x15ORDER_STATE_DELIVERED\x10\t\x12\"\n" +
+	"\x1eORDER_STATE_PARTIALLY_REFUNDED\x10\n" +
+	"\x12\x18\n" +
+	"\x14ORDER_STATE_REFUNDED\x10\v\x12\x18\n" +
+	"\x14ORDER_STATE_RETURNED\x10\f*t\n" +
+	"\vRefundState\x12\x1c\n" +
+	"\x18REFUND_STATE_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12REFUND_STATE_ASKED\x10\x01\x12\x15\n" +
+	"\x11REFUND_STATE_DONE\x10\x02\x12\x18\n" +
+	"\x14REFUND_STATE_REFUSED\x10\x032\xbd\x05\n" +
 	"\x05Order\x12c\n" +
 	"\vCreateOrder\x12!.shop.order.v1.CreateOrderRequest\x1a\x1a.shop.order.v1.PlacedOrder\"\x15\x82\xd3\xe4\x93\x02\x0f:\x01*\"\n" +
 	"/v1/orders\x12h\n" +
 	"\bGetOrder\x12\x1e.shop.order.v1.GetOrderRequest\x1a\x1a.shop.order.v1.PlacedOrder\" \x82\xd3\xe4\x93\x02\x17\x12\x15/v1/orders/{order_id}\x90\x02\x01\x12h\n" +
 	"\n" +
 	"ListOrders\x12 .shop.order.v1.ListOrdersRequest\x1a!.shop.order.v1.ListOrdersResponse\"\x15\x82\xd3\xe4\x93\x02\f\x12\n" +
-	"/v1/orders\x90\x02\x01B8Z6github.com/cleavehq/cleave/proto/shop/order/v1;orderv1b\x06proto3"
+	"/v1/orders\x90\x02\x01\x12\x89\x01\n" +
+	"\x0fListOrderEvents\x12%.shop.order.v1.ListOrderEventsRequest\x1a&.shop.order.v1.ListOrderEventsResponse\"'\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/orders/{order_id}/events\x90\x02\x01\x12x\n" +
+	"\vCancelOrder\x12!.shop.order.v1.CancelOrderRequest\x1a\x1a.shop.order.v1.PlacedOrder\"*\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/orders/{order_id}:cancel\x90\x02\x02\x12u\n" +
+	"\vRefundOrder\x12!.shop.order.v1.RefundOrderRequest\x1a\x1a.shop.order.v1.PlacedOrder\"'\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/orders/{order_id}:refundB8Z6github.com/cleavehq/cleave/proto/shop/order/v1;orderv1b\x06proto3"
 
 var (
 	file_shop_order_v1_order_proto_rawDescOnce sync.Once
@@ -615,43 +1310,74 @@ func file_shop_order_v1_order_proto_rawDescGZIP() []byte {
 	return file_shop_order_v1_order_proto_rawDescData
 }
 
-var file_shop_order_v1_order_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_shop_order_v1_order_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_shop_order_v1_order_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_shop_order_v1_order_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_shop_order_v1_order_proto_goTypes = []any{
-	(OrderState)(0),               // 0: shop.order.v1.OrderState
-	(*PlacedOrder)(nil),           // 1: shop.order.v1.PlacedOrder
-	(*OrderLine)(nil),             // 2: shop.order.v1.OrderLine
-	(*CreateOrderRequest)(nil),    // 3: shop.order.v1.CreateOrderRequest
-	(*GetOrderRequest)(nil),       // 4: shop.order.v1.GetOrderRequest
-	(*ListOrdersRequest)(nil),     // 5: shop.order.v1.ListOrdersRequest
-	(*ListOrdersResponse)(nil),    // 6: shop.order.v1.ListOrdersResponse
-	(*v1.Address)(nil),            // 7: shop.type.v1.Address
-	(*v1.Money)(nil),              // 8: shop.type.v1.Money
-	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	(OrderState)(0),                 // 0: shop.order.v1.OrderState
+	(RefundState)(0),                // 1: shop.order.v1.RefundState
+	(*PlacedOrder)(nil),             // 2: shop.order.v1.PlacedOrder
+	(*OrderLine)(nil),               // 3: shop.order.v1.OrderLine
+	(*OrderRefund)(nil),             // 4: shop.order.v1.OrderRefund
+	(*OrderEvent)(nil),              // 5: shop.order.v1.OrderEvent
+	(*CreateOrderRequest)(nil),      // 6: shop.order.v1.CreateOrderRequest
+	(*GetOrderRequest)(nil),         // 7: shop.order.v1.GetOrderRequest
+	(*ListOrdersRequest)(nil),       // 8: shop.order.v1.ListOrdersRequest
+	(*ListOrdersResponse)(nil),      // 9: shop.order.v1.ListOrdersResponse
+	(*ListOrderEventsRequest)(nil),  // 10: shop.order.v1.ListOrderEventsRequest
+	(*ListOrderEventsResponse)(nil), // 11: shop.order.v1.ListOrderEventsResponse
+	(*CancelOrderRequest)(nil),      // 12: shop.order.v1.CancelOrderRequest
+	(*RefundOrderRequest)(nil),      // 13: shop.order.v1.RefundOrderRequest
+	(*v1.Address)(nil),              // 14: shop.type.v1.Address
+	(*v1.Money)(nil),                // 15: shop.type.v1.Money
+	(*timestamppb.Timestamp)(nil),   // 16: google.protobuf.Timestamp
 }
 var file_shop_order_v1_order_proto_depIdxs = []int32{
 	0,  // 0: shop.order.v1.PlacedOrder.state:type_name -> shop.order.v1.OrderState
-	7,  // 1: shop.order.v1.PlacedOrder.shipping_address:type_name -> shop.type.v1.Address
-	2,  // 2: shop.order.v1.PlacedOrder.lines:type_name -> shop.order.v1.OrderLine
-	8,  // 3: shop.order.v1.PlacedOrder.total:type_name -> shop.type.v1.Money
-	9,  // 4: shop.order.v1.PlacedOrder.create_time:type_name -> google.protobuf.Timestamp
-	9,  // 5: shop.order.v1.PlacedOrder.update_time:type_name -> google.protobuf.Timestamp
-	8,  // 6: shop.order.v1.OrderLine.unit_price:type_name -> shop.type.v1.Money
-	8,  // 7: shop.order.v1.OrderLine.line_total:type_name -> shop.type.v1.Money
-	7,  // 8: shop.order.v1.CreateOrderRequest.shipping_address:type_name -> shop.type.v1.Address
-	0,  // 9: shop.order.v1.ListOrdersRequest.state:type_name -> shop.order.v1.OrderState
-	1,  // 10: shop.order.v1.ListOrdersResponse.orders:type_name -> shop.order.v1.PlacedOrder
-	3,  // 11: shop.order.v1.Order.CreateOrder:input_type -> shop.order.v1.CreateOrderRequest
-	4,  // 12: shop.order.v1.Order.GetOrder:input_type -> shop.order.v1.GetOrderRequest
-	5,  // 13: shop.order.v1.Order.ListOrders:input_type -> shop.order.v1.ListOrdersRequest
-	1,  // 14: shop.order.v1.Order.CreateOrder:output_type -> shop.order.v1.PlacedOrder
-	1,  // 15: shop.order.v1.Order.GetOrder:output_type -> shop.order.v1.PlacedOrder
-	6,  // 16: shop.order.v1.Order.ListOrders:output_type -> shop.order.v1.ListOrdersResponse
-	14, // [14:17] is the sub-list for method output_type
-	11, // [11:14] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	14, // 1: shop.order.v1.PlacedOrder.shipping_address:type_name -> shop.type.v1.Address
+	3,  // 2: shop.order.v1.PlacedOrder.lines:type_name -> shop.order.v1.OrderLine
+	15, // 3: shop.order.v1.PlacedOrder.total:type_name -> shop.type.v1.Money
+	16, // 4: shop.order.v1.PlacedOrder.create_time:type_name -> google.protobuf.Timestamp
+	16, // 5: shop.order.v1.PlacedOrder.update_time:type_name -> google.protobuf.Timestamp
+	15, // 6: shop.order.v1.PlacedOrder.subtotal:type_name -> shop.type.v1.Money
+	15, // 7: shop.order.v1.PlacedOrder.discount:type_name -> shop.type.v1.Money
+	15, // 8: shop.order.v1.PlacedOrder.tax:type_name -> shop.type.v1.Money
+	15, // 9: shop.order.v1.PlacedOrder.captured:type_name -> shop.type.v1.Money
+	15, // 10: shop.order.v1.PlacedOrder.refunded:type_name -> shop.type.v1.Money
+	4,  // 11: shop.order.v1.PlacedOrder.refunds:type_name -> shop.order.v1.OrderRefund
+	15, // 12: shop.order.v1.OrderLine.unit_price:type_name -> shop.type.v1.Money
+	15, // 13: shop.order.v1.OrderLine.line_total:type_name -> shop.type.v1.Money
+	15, // 14: shop.order.v1.OrderLine.discount:type_name -> shop.type.v1.Money
+	15, // 15: shop.order.v1.OrderLine.tax:type_name -> shop.type.v1.Money
+	15, // 16: shop.order.v1.OrderLine.total:type_name -> shop.type.v1.Money
+	1,  // 17: shop.order.v1.OrderRefund.state:type_name -> shop.order.v1.RefundState
+	15, // 18: shop.order.v1.OrderRefund.amount:type_name -> shop.type.v1.Money
+	16, // 19: shop.order.v1.OrderRefund.create_time:type_name -> google.protobuf.Timestamp
+	0,  // 20: shop.order.v1.OrderEvent.from:type_name -> shop.order.v1.OrderState
+	0,  // 21: shop.order.v1.OrderEvent.to:type_name -> shop.order.v1.OrderState
+	16, // 22: shop.order.v1.OrderEvent.at:type_name -> google.protobuf.Timestamp
+	14, // 23: shop.order.v1.CreateOrderRequest.shipping_address:type_name -> shop.type.v1.Address
+	15, // 24: shop.order.v1.CreateOrderRequest.expected_total:type_name -> shop.type.v1.Money
+	0,  // 25: shop.order.v1.ListOrdersRequest.state:type_name -> shop.order.v1.OrderState
+	2,  // 26: shop.order.v1.ListOrdersResponse.orders:type_name -> shop.order.v1.PlacedOrder
+	5,  // 27: shop.order.v1.ListOrderEventsResponse.events:type_name -> shop.order.v1.OrderEvent
+	15, // 28: shop.order.v1.RefundOrderRequest.amount:type_name -> shop.type.v1.Money
+	6,  // 29: shop.order.v1.Order.CreateOrder:input_type -> shop.order.v1.CreateOrderRequest
+	7,  // 30: shop.order.v1.Order.GetOrder:input_type -> shop.order.v1.GetOrderRequest
+	8,  // 31: shop.order.v1.Order.ListOrders:input_type -> shop.order.v1.ListOrdersRequest
+	10, // 32: shop.order.v1.Order.ListOrderEvents:input_type -> shop.order.v1.ListOrderEventsRequest
+	12, // 33: shop.order.v1.Order.CancelOrder:input_type -> shop.order.v1.CancelOrderRequest
+	13, // 34: shop.order.v1.Order.RefundOrder:input_type -> shop.order.v1.RefundOrderRequest
+	2,  // 35: shop.order.v1.Order.CreateOrder:output_type -> shop.order.v1.PlacedOrder
+	2,  // 36: shop.order.v1.Order.GetOrder:output_type -> shop.order.v1.PlacedOrder
+	9,  // 37: shop.order.v1.Order.ListOrders:output_type -> shop.order.v1.ListOrdersResponse
+	11, // 38: shop.order.v1.Order.ListOrderEvents:output_type -> shop.order.v1.ListOrderEventsResponse
+	2,  // 39: shop.order.v1.Order.CancelOrder:output_type -> shop.order.v1.PlacedOrder
+	2,  // 40: shop.order.v1.Order.RefundOrder:output_type -> shop.order.v1.PlacedOrder
+	35, // [35:41] is the sub-list for method output_type
+	29, // [29:35] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_shop_order_v1_order_proto_init() }
@@ -664,8 +1390,8 @@ func file_shop_order_v1_order_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_shop_order_v1_order_proto_rawDesc), len(file_shop_order_v1_order_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   6,
+			NumEnums:      2,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -12,6 +12,7 @@ import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	v1 "github.com/cleavehq/cleave/proto/shop/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
+	httpbody "google.golang.org/genproto/googleapis/api/httpbody"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -87,6 +88,61 @@ func (PaymentState) EnumDescriptor() ([]byte, []int) {
 	return file_shop_payment_v1_payment_proto_rawDescGZIP(), []int{0}
 }
 
+// RefundState is where a refund stands.
+type RefundState int32
+
+const (
+	RefundState_REFUND_STATE_UNSPECIFIED RefundState = 0
+	// Written down, and the provider may have been asked: its answer is not known.
+	RefundState_REFUND_STATE_PENDING   RefundState = 1
+	RefundState_REFUND_STATE_SUCCEEDED RefundState = 2
+	// The provider refused; no money went back.
+	RefundState_REFUND_STATE_FAILED RefundState = 3
+)
+
+// Enum value maps for RefundState.
+var (
+	RefundState_name = map[int32]string{
+		0: "REFUND_STATE_UNSPECIFIED",
+		1: "REFUND_STATE_PENDING",
+		2: "REFUND_STATE_SUCCEEDED",
+		3: "REFUND_STATE_FAILED",
+	}
+	RefundState_value = map[string]int32{
+		"REFUND_STATE_UNSPECIFIED": 0,
+		"REFUND_STATE_PENDING":     1,
+		"REFUND_STATE_SUCCEEDED":   2,
+		"REFUND_STATE_FAILED":      3,
+	}
+)
+
+func (x RefundState) Enum() *RefundState {
+	p := new(RefundState)
+	*p = x
+	return p
+}
+
+func (x RefundState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (RefundState) Descriptor() protoreflect.EnumDescriptor {
+	return file_shop_payment_v1_payment_proto_enumTypes[1].Descriptor()
+}
+
+func (RefundState) Type() protoreflect.EnumType {
+	return &file_shop_payment_v1_payment_proto_enumTypes[1]
+}
+
+func (x RefundState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use RefundState.Descriptor instead.
+func (RefundState) EnumDescriptor() ([]byte, []int) {
+	return file_shop_payment_v1_payment_proto_rawDescGZIP(), []int{1}
+}
+
 // PaymentRecord is one payment.
 type PaymentRecord struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -97,9 +153,15 @@ type PaymentRecord struct {
 	// The provider's own name for it.
 	ProviderRef string `protobuf:"bytes,5,opt,name=provider_ref,json=providerRef,proto3" json:"provider_ref,omitempty"`
 	// Why it was declined: insufficient_funds, card_declined, ...
-	DeclineCode   string                 `protobuf:"bytes,6,opt,name=decline_code,json=declineCode,proto3" json:"decline_code,omitempty"`
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	DeclineCode string                 `protobuf:"bytes,6,opt,name=decline_code,json=declineCode,proto3" json:"decline_code,omitempty"`
+	CreateTime  *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	UpdateTime  *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// What was taken: nothing, or the amount.
+	Captured *v1.Money `protobuf:"bytes,9,opt,name=captured,proto3" json:"captured,omitempty"`
+	// What was given back of it, by refunds that succeeded. Never more than captured.
+	Refunded *v1.Money `protobuf:"bytes,10,opt,name=refunded,proto3" json:"refunded,omitempty"`
+	// The oldest first.
+	Refunds       []*Refund `protobuf:"bytes,11,rep,name=refunds,proto3" json:"refunds,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -190,6 +252,113 @@ func (x *PaymentRecord) GetUpdateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *PaymentRecord) GetCaptured() *v1.Money {
+	if x != nil {
+		return x.Captured
+	}
+	return nil
+}
+
+func (x *PaymentRecord) GetRefunded() *v1.Money {
+	if x != nil {
+		return x.Refunded
+	}
+	return nil
+}
+
+func (x *PaymentRecord) GetRefunds() []*Refund {
+	if x != nil {
+		return x.Refunds
+	}
+	return nil
+}
+
+// Refund is money that goes back to the buyer.
+type Refund struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Id     string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Amount *v1.Money              `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
+	State  RefundState            `protobuf:"varint,3,opt,name=state,proto3,enum=shop.payment.v1.RefundState" json:"state,omitempty"`
+	// For people.
+	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Refund) Reset() {
+	*x = Refund{}
+	mi := &file_shop_payment_v1_payment_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Refund) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Refund) ProtoMessage() {}
+
+func (x *Refund) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_payment_v1_payment_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Refund.ProtoReflect.Descriptor instead.
+func (*Refund) Descriptor() ([]byte, []int) {
+	return file_shop_payment_v1_payment_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Refund) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Refund) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *Refund) GetState() RefundState {
+	if x != nil {
+		return x.State
+	}
+	return RefundState_REFUND_STATE_UNSPECIFIED
+}
+
+func (x *Refund) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Refund) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *Refund) GetUpdateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UpdateTime
+	}
+	return nil
+}
+
 type GetPaymentRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	PaymentId     string                 `protobuf:"bytes,1,opt,name=payment_id,json=paymentId,proto3" json:"payment_id,omitempty"`
@@ -199,7 +368,7 @@ type GetPaymentRequest struct {
 
 func (x *GetPaymentRequest) Reset() {
 	*x = GetPaymentRequest{}
-	mi := &file_shop_payment_v1_payment_proto_msgTypes[1]
+	mi := &file_shop_payment_v1_payment_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -211,7 +380,7 @@ func (x *GetPaymentRequest) String() string {
 func (*GetPaymentRequest) ProtoMessage() {}
 
 func (x *GetPaymentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_payment_v1_payment_proto_msgTypes[1]
+	mi := &file_shop_payment_v1_payment_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -224,7 +393,7 @@ func (x *GetPaymentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPaymentRequest.ProtoReflect.Descriptor instead.
 func (*GetPaymentRequest) Descriptor() ([]byte, []int) {
-	return file_shop_payment_v1_payment_proto_rawDescGZIP(), []int{1}
+	return file_shop_payment_v1_payment_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *GetPaymentRequest) GetPaymentId() string {
@@ -248,7 +417,7 @@ type ListPaymentsRequest struct {
 
 func (x *ListPaymentsRequest) Reset() {
 	*x = ListPaymentsRequest{}
-	mi := &file_shop_payment_v1_payment_proto_msgTypes[2]
+	mi := &file_shop_payment_v1_payment_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -260,7 +429,7 @@ func (x *ListPaymentsRequest) String() string {
 func (*ListPaymentsRequest) ProtoMessage() {}
 
 func (x *ListPaymentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_payment_v1_payment_proto_msgTypes[2]
+	mi := &file_shop_payment_v1_payment_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -273,7 +442,7 @@ func (x *ListPaymentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPaymentsRequest.ProtoReflect.Descriptor instead.
 func (*ListPaymentsRequest) Descriptor() ([]byte, []int) {
-	return file_shop_payment_v1_payment_proto_rawDescGZIP(), []int{2}
+	return file_shop_payment_v1_payment_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ListPaymentsRequest) GetPageSize() int32 {
@@ -308,7 +477,7 @@ type ListPaymentsResponse struct {
 
 func (x *ListPaymentsResponse) Reset() {
 	*x = ListPaymentsResponse{}
-	mi := &file_shop_payment_v1_payment_proto_msgTypes[3]
+	mi := &file_shop_payment_v1_payment_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -320,7 +489,7 @@ func (x *ListPaymentsResponse) String() string {
 func (*ListPaymentsResponse) ProtoMessage() {}
 
 func (x *ListPaymentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_payment_v1_payment_proto_msgTypes[3]
+	mi := &file_shop_payment_v1_payment_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -333,7 +502,7 @@ func (x *ListPaymentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPaymentsResponse.ProtoReflect.Descriptor instead.
 func (*ListPaymentsResponse) Descriptor() ([]byte, []int) {
-	return file_shop_payment_v1_payment_proto_rawDescGZIP(), []int{3}
+	return file_shop_payment_v1_payment_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ListPaymentsResponse) GetPayments() []*PaymentRecord {
@@ -362,7 +531,7 @@ type AuthorizeRequest struct {
 
 func (x *AuthorizeRequest) Reset() {
 	*x = AuthorizeRequest{}
-	mi := &file_shop_payment_v1_payment_proto_msgTypes[4]
+	mi := &file_shop_payment_v1_payment_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -374,7 +543,7 @@ func (x *AuthorizeRequest) String() string {
 func (*AuthorizeRequest) ProtoMessage() {}
 
 func (x *AuthorizeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_payment_v1_payment_proto_msgTypes[4]
+	mi := &file_shop_payment_v1_payment_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -387,7 +556,7 @@ func (x *AuthorizeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthorizeRequest.ProtoReflect.Descriptor instead.
 func (*AuthorizeRequest) Descriptor() ([]byte, []int) {
-	return file_shop_payment_v1_payment_proto_rawDescGZIP(), []int{4}
+	return file_shop_payment_v1_payment_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *AuthorizeRequest) GetOrderId() string {
@@ -420,7 +589,7 @@ type CaptureRequest struct {
 
 func (x *CaptureRequest) Reset() {
 	*x = CaptureRequest{}
-	mi := &file_shop_payment_v1_payment_proto_msgTypes[5]
+	mi := &file_shop_payment_v1_payment_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -432,7 +601,7 @@ func (x *CaptureRequest) String() string {
 func (*CaptureRequest) ProtoMessage() {}
 
 func (x *CaptureRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_payment_v1_payment_proto_msgTypes[5]
+	mi := &file_shop_payment_v1_payment_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -445,7 +614,7 @@ func (x *CaptureRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaptureRequest.ProtoReflect.Descriptor instead.
 func (*CaptureRequest) Descriptor() ([]byte, []int) {
-	return file_shop_payment_v1_payment_proto_rawDescGZIP(), []int{5}
+	return file_shop_payment_v1_payment_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *CaptureRequest) GetPaymentId() string {
@@ -464,7 +633,7 @@ type VoidRequest struct {
 
 func (x *VoidRequest) Reset() {
 	*x = VoidRequest{}
-	mi := &file_shop_payment_v1_payment_proto_msgTypes[6]
+	mi := &file_shop_payment_v1_payment_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -476,7 +645,7 @@ func (x *VoidRequest) String() string {
 func (*VoidRequest) ProtoMessage() {}
 
 func (x *VoidRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_payment_v1_payment_proto_msgTypes[6]
+	mi := &file_shop_payment_v1_payment_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -489,7 +658,7 @@ func (x *VoidRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoidRequest.ProtoReflect.Descriptor instead.
 func (*VoidRequest) Descriptor() ([]byte, []int) {
-	return file_shop_payment_v1_payment_proto_rawDescGZIP(), []int{6}
+	return file_shop_payment_v1_payment_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *VoidRequest) GetPaymentId() string {
@@ -499,11 +668,410 @@ func (x *VoidRequest) GetPaymentId() string {
 	return ""
 }
 
+type ResolveRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	OrderId       string                 `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResolveRequest) Reset() {
+	*x = ResolveRequest{}
+	mi := &file_shop_payment_v1_payment_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResolveRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResolveRequest) ProtoMessage() {}
+
+func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_payment_v1_payment_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResolveRequest.ProtoReflect.Descriptor instead.
+func (*ResolveRequest) Descriptor() ([]byte, []int) {
+	return file_shop_payment_v1_payment_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ResolveRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+type RefundRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	PaymentId string                 `protobuf:"bytes,1,opt,name=payment_id,json=paymentId,proto3" json:"payment_id,omitempty"`
+	// Chosen by the caller; names the refund.
+	RefundId string `protobuf:"bytes,2,opt,name=refund_id,json=refundId,proto3" json:"refund_id,omitempty"`
+	// More than nothing, in the payment's currency.
+	Amount        *v1.Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
+	Reason        string    `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefundRequest) Reset() {
+	*x = RefundRequest{}
+	mi := &file_shop_payment_v1_payment_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefundRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefundRequest) ProtoMessage() {}
+
+func (x *RefundRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_payment_v1_payment_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefundRequest.ProtoReflect.Descriptor instead.
+func (*RefundRequest) Descriptor() ([]byte, []int) {
+	return file_shop_payment_v1_payment_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *RefundRequest) GetPaymentId() string {
+	if x != nil {
+		return x.PaymentId
+	}
+	return ""
+}
+
+func (x *RefundRequest) GetRefundId() string {
+	if x != nil {
+		return x.RefundId
+	}
+	return ""
+}
+
+func (x *RefundRequest) GetAmount() *v1.Money {
+	if x != nil {
+		return x.Amount
+	}
+	return nil
+}
+
+func (x *RefundRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type HandleWebhookRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The provider's name: "stripe", "test".
+	Provider string `protobuf:"bytes,1,opt,name=provider,proto3" json:"provider,omitempty"`
+	// What was posted, byte by byte: the signature is over it. At most 256 KiB.
+	Body *httpbody.HttpBody `protobuf:"bytes,2,opt,name=body,proto3" json:"body,omitempty"`
+	// The headers of the request, by their canonical names.
+	Headers       map[string]string `protobuf:"bytes,3,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HandleWebhookRequest) Reset() {
+	*x = HandleWebhookRequest{}
+	mi := &file_shop_payment_v1_payment_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HandleWebhookRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HandleWebhookRequest) ProtoMessage() {}
+
+func (x *HandleWebhookRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_payment_v1_payment_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HandleWebhookRequest.ProtoReflect.Descriptor instead.
+func (*HandleWebhookRequest) Descriptor() ([]byte, []int) {
+	return file_shop_payment_v1_payment_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *HandleWebhookRequest) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+func (x *HandleWebhookRequest) GetBody() *httpbody.HttpBody {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+func (x *HandleWebhookRequest) GetHeaders() map[string]string {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+type HandleWebhookResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HandleWebhookResponse) Reset() {
+	*x = HandleWebhookResponse{}
+	mi := &file_shop_payment_v1_payment_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HandleWebhookResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HandleWebhookResponse) ProtoMessage() {}
+
+func (x *HandleWebhookResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_payment_v1_payment_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HandleWebhookResponse.ProtoReflect.Descriptor instead.
+func (*HandleWebhookResponse) Descriptor() ([]byte, []int) {
+	return file_shop_payment_v1_payment_proto_rawDescGZIP(), []int{11}
+}
+
+type ListDiscrepanciesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many at most: 50 when 0, at most 500.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// next_page_token of the page before.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDiscrepanciesRequest) Reset() {
+	*x = ListDiscrepanciesRequest{}
+	mi := &file_shop_payment_v1_payment_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDiscrepanciesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDiscrepanciesRequest) ProtoMessage() {}
+
+func (x *ListDiscrepanciesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_payment_v1_payment_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDiscrepanciesRequest.ProtoReflect.Descriptor instead.
+func (*ListDiscrepanciesRequest) Descriptor() ([]byte, []int) {
+	return file_shop_payment_v1_payment_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ListDiscrepanciesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListDiscrepanciesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+type ListDiscrepanciesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Discrepancies []*Discrepancy         `protobuf:"bytes,1,rep,name=discrepancies,proto3" json:"discrepancies,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDiscrepanciesResponse) Reset() {
+	*x = ListDiscrepanciesResponse{}
+	mi := &file_shop_payment_v1_payment_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDiscrepanciesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDiscrepanciesResponse) ProtoMessage() {}
+
+func (x *ListDiscrepanciesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_payment_v1_payment_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDiscrepanciesResponse.ProtoReflect.Descriptor instead.
+func (*ListDiscrepanciesResponse) Descriptor() ([]byte, []int) {
+	return file_shop_payment_v1_payment_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ListDiscrepanciesResponse) GetDiscrepancies() []*Discrepancy {
+	if x != nil {
+		return x.Discrepancies
+	}
+	return nil
+}
+
+func (x *ListDiscrepanciesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Discrepancy is where the provider says otherwise than the ledger.
+type Discrepancy struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	PaymentId string                 `protobuf:"bytes,1,opt,name=payment_id,json=paymentId,proto3" json:"payment_id,omitempty"`
+	// What differs: "held", "captured", "refunded".
+	What     string    `protobuf:"bytes,2,opt,name=what,proto3" json:"what,omitempty"`
+	Ledger   *v1.Money `protobuf:"bytes,3,opt,name=ledger,proto3" json:"ledger,omitempty"`
+	Provider *v1.Money `protobuf:"bytes,4,opt,name=provider,proto3" json:"provider,omitempty"`
+	// When it was first seen.
+	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Discrepancy) Reset() {
+	*x = Discrepancy{}
+	mi := &file_shop_payment_v1_payment_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Discrepancy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Discrepancy) ProtoMessage() {}
+
+func (x *Discrepancy) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_payment_v1_payment_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Discrepancy.ProtoReflect.Descriptor instead.
+func (*Discrepancy) Descriptor() ([]byte, []int) {
+	return file_shop_payment_v1_payment_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Discrepancy) GetPaymentId() string {
+	if x != nil {
+		return x.PaymentId
+	}
+	return ""
+}
+
+func (x *Discrepancy) GetWhat() string {
+	if x != nil {
+		return x.What
+	}
+	return ""
+}
+
+func (x *Discrepancy) GetLedger() *v1.Money {
+	if x != nil {
+		return x.Ledger
+	}
+	return nil
+}
+
+func (x *Discrepancy) GetProvider() *v1.Money {
+	if x != nil {
+		return x.Provider
+	}
+	return nil
+}
+
+func (x *Discrepancy) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
 var File_shop_payment_v1_payment_proto protoreflect.FileDescriptor
 
 const file_shop_payment_v1_payment_proto_rawDesc = "" +
 	"\n" +
-	"\x1dshop/payment/v1/payment.proto\x12\x0fshop.payment.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18shop/type/v1/money.proto\"\xdc\x02\n" +
+	"\x1dshop/payment/v1/payment.proto\x12\x0fshop.payment.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18shop/type/v1/money.proto\"\xf1\x03\n" +
 	"\rPaymentRecord\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x19\n" +
 	"\border_id\x18\x02 \x01(\tR\aorderId\x123\n" +
@@ -514,6 +1082,19 @@ const file_shop_payment_v1_payment_proto_rawDesc = "" +
 	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"updateTime\x12/\n" +
+	"\bcaptured\x18\t \x01(\v2\x13.shop.type.v1.MoneyR\bcaptured\x12/\n" +
+	"\brefunded\x18\n" +
+	" \x01(\v2\x13.shop.type.v1.MoneyR\brefunded\x121\n" +
+	"\arefunds\x18\v \x03(\v2\x17.shop.payment.v1.RefundR\arefunds\"\x8b\x02\n" +
+	"\x06Refund\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12+\n" +
+	"\x06amount\x18\x02 \x01(\v2\x13.shop.type.v1.MoneyR\x06amount\x122\n" +
+	"\x05state\x18\x03 \x01(\x0e2\x1c.shop.payment.v1.RefundStateR\x05state\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12;\n" +
+	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x12;\n" +
+	"\vupdate_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\"<\n" +
 	"\x11GetPaymentRequest\x12'\n" +
 	"\n" +
@@ -522,7 +1103,7 @@ const file_shop_payment_v1_payment_proto_rawDesc = "" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12&\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\tpageToken\x12&\n" +
 	"\border_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\aorderId\"z\n" +
 	"\x14ListPaymentsResponse\x12:\n" +
 	"\bpayments\x18\x01 \x03(\v2\x1e.shop.payment.v1.PaymentRecordR\bpayments\x12&\n" +
@@ -536,21 +1117,63 @@ const file_shop_payment_v1_payment_proto_rawDesc = "" +
 	"payment_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\tpaymentId\"6\n" +
 	"\vVoidRequest\x12'\n" +
 	"\n" +
-	"payment_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\tpaymentId*\xb8\x01\n" +
+	"payment_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\tpaymentId\"5\n" +
+	"\x0eResolveRequest\x12#\n" +
+	"\border_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\aorderId\"\xf3\x01\n" +
+	"\rRefundRequest\x12'\n" +
+	"\n" +
+	"payment_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\tpaymentId\x12%\n" +
+	"\trefund_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\brefundId\x12p\n" +
+	"\x06amount\x18\x03 \x01(\v2\x13.shop.type.v1.MoneyBC\xbaH@\xba\x01:\n" +
+	"\rrefund.amount\x12\x19must be more than nothing\x1a\x0ethis.minor > 0\xc8\x01\x01R\x06amount\x12 \n" +
+	"\x06reason\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x06reason\"\x8e\x02\n" +
+	"\x14HandleWebhookRequest\x120\n" +
+	"\bprovider\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f2\r^[a-z]{1,32}$R\bprovider\x120\n" +
+	"\x04body\x18\x02 \x01(\v2\x14.google.api.HttpBodyB\x06\xbaH\x03\xc8\x01\x01R\x04body\x12V\n" +
+	"\aheaders\x18\x03 \x03(\v22.shop.payment.v1.HandleWebhookRequest.HeadersEntryB\b\xbaH\x05\x9a\x01\x02\x10dR\aheaders\x1a:\n" +
+	"\fHeadersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x17\n" +
+	"\x15HandleWebhookResponse\"l\n" +
+	"\x18ListDiscrepanciesRequest\x12'\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\tpageToken\"\x87\x01\n" +
+	"\x19ListDiscrepanciesResponse\x12B\n" +
+	"\rdiscrepancies\x18\x01 \x03(\v2\x1c.shop.payment.v1.DiscrepancyR\rdiscrepancies\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xdb\x01\n" +
+	"\vDiscrepancy\x12\x1d\n" +
+	"\n" +
+	"payment_id\x18\x01 \x01(\tR\tpaymentId\x12\x12\n" +
+	"\x04what\x18\x02 \x01(\tR\x04what\x12+\n" +
+	"\x06ledger\x18\x03 \x01(\v2\x13.shop.type.v1.MoneyR\x06ledger\x12/\n" +
+	"\bprovider\x18\x04 \x01(\v2\x13.shop.type.v1.MoneyR\bprovider\x12;\n" +
+	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime*\xb8\x01\n" +
 	"\fPaymentState\x12\x1d\n" +
 	"\x19PAYMENT_STATE_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15PAYMENT_STATE_PENDING\x10\x01\x12\x1c\n" +
 	"\x18PAYMENT_STATE_AUTHORIZED\x10\x02\x12\x1a\n" +
 	"\x16PAYMENT_STATE_CAPTURED\x10\x03\x12\x18\n" +
 	"\x14PAYMENT_STATE_VOIDED\x10\x04\x12\x1a\n" +
-	"\x16PAYMENT_STATE_DECLINED\x10\x052\xe8\x03\n" +
+	"\x16PAYMENT_STATE_DECLINED\x10\x05*z\n" +
+	"\vRefundState\x12\x1c\n" +
+	"\x18REFUND_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14REFUND_STATE_PENDING\x10\x01\x12\x1a\n" +
+	"\x16REFUND_STATE_SUCCEEDED\x10\x02\x12\x17\n" +
+	"\x13REFUND_STATE_FAILED\x10\x032\x8d\a\n" +
 	"\aPayment\x12v\n" +
 	"\n" +
 	"GetPayment\x12\".shop.payment.v1.GetPaymentRequest\x1a\x1e.shop.payment.v1.PaymentRecord\"$\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/payments/{payment_id}\x90\x02\x01\x12t\n" +
 	"\fListPayments\x12$.shop.payment.v1.ListPaymentsRequest\x1a%.shop.payment.v1.ListPaymentsResponse\"\x17\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/payments\x90\x02\x01\x12S\n" +
 	"\tAuthorize\x12!.shop.payment.v1.AuthorizeRequest\x1a\x1e.shop.payment.v1.PaymentRecord\"\x03\x90\x02\x02\x12O\n" +
+	"\aResolve\x12\x1f.shop.payment.v1.ResolveRequest\x1a\x1e.shop.payment.v1.PaymentRecord\"\x03\x90\x02\x02\x12O\n" +
 	"\aCapture\x12\x1f.shop.payment.v1.CaptureRequest\x1a\x1e.shop.payment.v1.PaymentRecord\"\x03\x90\x02\x02\x12I\n" +
-	"\x04Void\x12\x1c.shop.payment.v1.VoidRequest\x1a\x1e.shop.payment.v1.PaymentRecord\"\x03\x90\x02\x02B<Z:github.com/cleavehq/cleave/proto/shop/payment/v1;paymentv1b\x06proto3"
+	"\x04Void\x12\x1c.shop.payment.v1.VoidRequest\x1a\x1e.shop.payment.v1.PaymentRecord\"\x03\x90\x02\x02\x12M\n" +
+	"\x06Refund\x12\x1e.shop.payment.v1.RefundRequest\x1a\x1e.shop.payment.v1.PaymentRecord\"\x03\x90\x02\x02\x12\x91\x01\n" +
+	"\rHandleWebhook\x12%.shop.payment.v1.HandleWebhookRequest\x1a&.shop.payment.v1.HandleWebhookResponse\"1\x82\xd3\xe4\x93\x02(:\x04body\" /v1/payments/webhooks/{provider}\x90\x02\x02\x12o\n" +
+	"\x11ListDiscrepancies\x12).shop.payment.v1.ListDiscrepanciesRequest\x1a*.shop.payment.v1.ListDiscrepanciesResponse\"\x03\x90\x02\x01B<Z:github.com/cleavehq/cleave/proto/shop/payment/v1;paymentv1b\x06proto3"
 
 var (
 	file_shop_payment_v1_payment_proto_rawDescOnce sync.Once
@@ -564,42 +1187,75 @@ func file_shop_payment_v1_payment_proto_rawDescGZIP() []byte {
 	return file_shop_payment_v1_payment_proto_rawDescData
 }
 
-var file_shop_payment_v1_payment_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_shop_payment_v1_payment_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_shop_payment_v1_payment_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_shop_payment_v1_payment_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_shop_payment_v1_payment_proto_goTypes = []any{
-	(PaymentState)(0),             // 0: shop.payment.v1.PaymentState
-	(*PaymentRecord)(nil),         // 1: shop.payment.v1.PaymentRecord
-	(*GetPaymentRequest)(nil),     // 2: shop.payment.v1.GetPaymentRequest
-	(*ListPaymentsRequest)(nil),   // 3: shop.payment.v1.ListPaymentsRequest
-	(*ListPaymentsResponse)(nil),  // 4: shop.payment.v1.ListPaymentsResponse
-	(*AuthorizeRequest)(nil),      // 5: shop.payment.v1.AuthorizeRequest
-	(*CaptureRequest)(nil),        // 6: shop.payment.v1.CaptureRequest
-	(*VoidRequest)(nil),           // 7: shop.payment.v1.VoidRequest
-	(*v1.Money)(nil),              // 8: shop.type.v1.Money
-	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	(PaymentState)(0),                 // 0: shop.payment.v1.PaymentState
+	(RefundState)(0),                  // 1: shop.payment.v1.RefundState
+	(*PaymentRecord)(nil),             // 2: shop.payment.v1.PaymentRecord
+	(*Refund)(nil),                    // 3: shop.payment.v1.Refund
+	(*GetPaymentRequest)(nil),         // 4: shop.payment.v1.GetPaymentRequest
+	(*ListPaymentsRequest)(nil),       // 5: shop.payment.v1.ListPaymentsRequest
+	(*ListPaymentsResponse)(nil),      // 6: shop.payment.v1.ListPaymentsResponse
+	(*AuthorizeRequest)(nil),          // 7: shop.payment.v1.AuthorizeRequest
+	(*CaptureRequest)(nil),            // 8: shop.payment.v1.CaptureRequest
+	(*VoidRequest)(nil),               // 9: shop.payment.v1.VoidRequest
+	(*ResolveRequest)(nil),            // 10: shop.payment.v1.ResolveRequest
+	(*RefundRequest)(nil),             // 11: shop.payment.v1.RefundRequest
+	(*HandleWebhookRequest)(nil),      // 12: shop.payment.v1.HandleWebhookRequest
+	(*HandleWebhookResponse)(nil),     // 13: shop.payment.v1.HandleWebhookResponse
+	(*ListDiscrepanciesRequest)(nil),  // 14: shop.payment.v1.ListDiscrepanciesRequest
+	(*ListDiscrepanciesResponse)(nil), // 15: shop.payment.v1.ListDiscrepanciesResponse
+	(*Discrepancy)(nil),               // 16: shop.payment.v1.Discrepancy
+	nil,                               // 17: shop.payment.v1.HandleWebhookRequest.HeadersEntry
+	(*v1.Money)(nil),                  // 18: shop.type.v1.Money
+	(*timestamppb.Timestamp)(nil),     // 19: google.protobuf.Timestamp
+	(*httpbody.HttpBody)(nil),         // 20: google.api.HttpBody
 }
 var file_shop_payment_v1_payment_proto_depIdxs = []int32{
 	0,  // 0: shop.payment.v1.PaymentRecord.state:type_name -> shop.payment.v1.PaymentState
-	8,  // 1: shop.payment.v1.PaymentRecord.amount:type_name -> shop.type.v1.Money
-	9,  // 2: shop.payment.v1.PaymentRecord.create_time:type_name -> google.protobuf.Timestamp
-	9,  // 3: shop.payment.v1.PaymentRecord.update_time:type_name -> google.protobuf.Timestamp
-	1,  // 4: shop.payment.v1.ListPaymentsResponse.payments:type_name -> shop.payment.v1.PaymentRecord
-	8,  // 5: shop.payment.v1.AuthorizeRequest.amount:type_name -> shop.type.v1.Money
-	2,  // 6: shop.payment.v1.Payment.GetPayment:input_type -> shop.payment.v1.GetPaymentRequest
-	3,  // 7: shop.payment.v1.Payment.ListPayments:input_type -> shop.payment.v1.ListPaymentsRequest
-	5,  // 8: shop.payment.v1.Payment.Authorize:input_type -> shop.payment.v1.AuthorizeRequest
-	6,  // 9: shop.payment.v1.Payment.Capture:input_type -> shop.payment.v1.CaptureRequest
-	7,  // 10: shop.payment.v1.Payment.Void:input_type -> shop.payment.v1.VoidRequest
-	1,  // 11: shop.payment.v1.Payment.GetPayment:output_type -> shop.payment.v1.PaymentRecord
-	4,  // 12: shop.payment.v1.Payment.ListPayments:output_type -> shop.payment.v1.ListPaymentsResponse
-	1,  // 13: shop.payment.v1.Payment.Authorize:output_type -> shop.payment.v1.PaymentRecord
-	1,  // 14: shop.payment.v1.Payment.Capture:output_type -> shop.payment.v1.PaymentRecord
-	1,  // 15: shop.payment.v1.Payment.Void:output_type -> shop.payment.v1.PaymentRecord
-	11, // [11:16] is the sub-list for method output_type
-	6,  // [6:11] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	18, // 1: shop.payment.v1.PaymentRecord.amount:type_name -> shop.type.v1.Money
+	19, // 2: shop.payment.v1.PaymentRecord.create_time:type_name -> google.protobuf.Timestamp
+	19, // 3: shop.payment.v1.PaymentRecord.update_time:type_name -> google.protobuf.Timestamp
+	18, // 4: shop.payment.v1.PaymentRecord.captured:type_name -> shop.type.v1.Money
+	18, // 5: shop.payment.v1.PaymentRecord.refunded:type_name -> shop.type.v1.Money
+	3,  // 6: shop.payment.v1.PaymentRecord.refunds:type_name -> shop.payment.v1.Refund
+	18, // 7: shop.payment.v1.Refund.amount:type_name -> shop.type.v1.Money
+	1,  // 8: shop.payment.v1.Refund.state:type_name -> shop.payment.v1.RefundState
+	19, // 9: shop.payment.v1.Refund.create_time:type_name -> google.protobuf.Timestamp
+	19, // 10: shop.payment.v1.Refund.update_time:type_name -> google.protobuf.Timestamp
+	2,  // 11: shop.payment.v1.ListPaymentsResponse.payments:type_name -> shop.payment.v1.PaymentRecord
+	18, // 12: shop.payment.v1.AuthorizeRequest.amount:type_name -> shop.type.v1.Money
+	18, // 13: shop.payment.v1.RefundRequest.amount:type_name -> shop.type.v1.Money
+	20, // 14: shop.payment.v1.HandleWebhookRequest.body:type_name -> google.api.HttpBody
+	17, // 15: shop.payment.v1.HandleWebhookRequest.headers:type_name -> shop.payment.v1.HandleWebhookRequest.HeadersEntry
+	16, // 16: shop.payment.v1.ListDiscrepanciesResponse.discrepancies:type_name -> shop.payment.v1.Discrepancy
+	18, // 17: shop.payment.v1.Discrepancy.ledger:type_name -> shop.type.v1.Money
+	18, // 18: shop.payment.v1.Discrepancy.provider:type_name -> shop.type.v1.Money
+	19, // 19: shop.payment.v1.Discrepancy.create_time:type_name -> google.protobuf.Timestamp
+	4,  // 20: shop.payment.v1.Payment.GetPayment:input_type -> shop.payment.v1.GetPaymentRequest
+	5,  // 21: shop.payment.v1.Payment.ListPayments:input_type -> shop.payment.v1.ListPaymentsRequest
+	7,  // 22: shop.payment.v1.Payment.Authorize:input_type -> shop.payment.v1.AuthorizeRequest
+	10, // 23: shop.payment.v1.Payment.Resolve:input_type -> shop.payment.v1.ResolveRequest
+	8,  // 24: shop.payment.v1.Payment.Capture:input_type -> shop.payment.v1.CaptureRequest
+	9,  // 25: shop.payment.v1.Payment.Void:input_type -> shop.payment.v1.VoidRequest
+	11, // 26: shop.payment.v1.Payment.Refund:input_type -> shop.payment.v1.RefundRequest
+	12, // 27: shop.payment.v1.Payment.HandleWebhook:input_type -> shop.payment.v1.HandleWebhookRequest
+	14, // 28: shop.payment.v1.Payment.ListDiscrepancies:input_type -> shop.payment.v1.ListDiscrepanciesRequest
+	2,  // 29: shop.payment.v1.Payment.GetPayment:output_type -> shop.payment.v1.PaymentRecord
+	6,  // 30: shop.payment.v1.Payment.ListPayments:output_type -> shop.payment.v1.ListPaymentsResponse
+	2,  // 31: shop.payment.v1.Payment.Authorize:output_type -> shop.payment.v1.PaymentRecord
+	2,  // 32: shop.payment.v1.Payment.Resolve:output_type -> shop.payment.v1.PaymentRecord
+	2,  // 33: shop.payment.v1.Payment.Capture:output_type -> shop.payment.v1.PaymentRecord
+	2,  // 34: shop.payment.v1.Payment.Void:output_type -> shop.payment.v1.PaymentRecord
+	2,  // 35: shop.payment.v1.Payment.Refund:output_type -> shop.payment.v1.PaymentRecord
+	13, // 36: shop.payment.v1.Payment.HandleWebhook:output_type -> shop.payment.v1.HandleWebhookResponse
+	15, // 37: shop.payment.v1.Payment.ListDiscrepancies:output_type -> shop.payment.v1.ListDiscrepanciesResponse
+	29, // [29:38] is the sub-list for method output_type
+	20, // [20:29] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_shop_payment_v1_payment_proto_init() }
@@ -612,8 +1268,8 @@ func file_shop_payment_v1_payment_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_shop_payment_v1_payment_proto_rawDesc), len(file_shop_payment_v1_payment_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   7,
+			NumEnums:      2,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -10,6 +10,7 @@ import (
 	fmt "fmt"
 	_ "github.com/cleavehq/cleave/proto/shop/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
+	_ "google.golang.org/genproto/googleapis/api/httpbody"
 	proto "google.golang.org/protobuf/proto"
 	_ "google.golang.org/protobuf/types/known/timestamppb"
 	math "math"
@@ -49,6 +50,12 @@ func NewPaymentEndpoints() []*api.Endpoint {
 			Method:  []string{"GET"},
 			Handler: "rpc",
 		},
+		{
+			Name:    "Payment.HandleWebhook",
+			Path:    []string{"/v1/payments/webhooks/{provider}"},
+			Method:  []string{"POST"},
+			Handler: "rpc",
+		},
 	}
 }
 
@@ -62,10 +69,27 @@ type PaymentService interface {
 	// Authorize asks the provider to hold the money. Sent again for the same order and amount it answers as the first time, and the
 	// provider is asked with the same idempotency key: never two holds. A refusal is FAILED_PRECONDITION with reason PAYMENT_DECLINED.
 	Authorize(ctx context.Context, in *AuthorizeRequest, opts ...client.CallOption) (*PaymentRecord, error)
+	// Resolve asks the provider what became of the order's payment, writes it down and returns it. NOT_FOUND when the order has no
+	// payment. UNAVAILABLE when the provider does not answer: nothing is guessed. It is still PENDING when the provider has no record
+	// of it: then Void it, so that it can't come to be any more, or Authorize it again.
+	Resolve(ctx context.Context, in *ResolveRequest, opts ...client.CallOption) (*PaymentRecord, error)
 	// Capture takes the money that is held. FAILED_PRECONDITION unless it is authorised or captured.
 	Capture(ctx context.Context, in *CaptureRequest, opts ...client.CallOption) (*PaymentRecord, error)
 	// Void lets the held money go. FAILED_PRECONDITION when it is captured.
 	Void(ctx context.Context, in *VoidRequest, opts ...client.CallOption) (*PaymentRecord, error)
+	// Refund gives money back, all of what was captured or a part of it. Sent again with its refund_id it answers as the first time.
+	// FAILED_PRECONDITION with reason REFUND_EXCEEDS_CAPTURED when all refunds together were more than was captured, with
+	// REFUND_REFUSED when the provider refuses: that is final for this refund_id. ALREADY_EXISTS, REFUND_DIFFERS, when the refund_id
+	// was used for something else. PAYMENT_OUTCOME_UNKNOWN when the provider does not answer: the refund stays PENDING, and is
+	// finished by the module itself, too.
+	Refund(ctx context.Context, in *RefundRequest, opts ...client.CallOption) (*PaymentRecord, error)
+	// HandleWebhook takes what a provider posts: the raw body and the headers that sign it. PERMISSION_DENIED when the signature is
+	// wrong or too old. The event says only where to look: the state is read from the provider, so that events which come twice, late,
+	// or out of order do no harm. UNAVAILABLE when it can't be read: the provider sends the event again.
+	HandleWebhook(ctx context.Context, in *HandleWebhookRequest, opts ...client.CallOption) (*HandleWebhookResponse, error)
+	// ListDiscrepancies returns where the provider and the ledger disagree, the oldest first. It should be empty. A difference that is
+	// gone when it is looked at again leaves the list.
+	ListDiscrepancies(ctx context.Context, in *ListDiscrepanciesRequest, opts ...client.CallOption) (*ListDiscrepanciesResponse, error)
 }
 
 type paymentService struct {
@@ -110,6 +134,16 @@ func (c *paymentService) Authorize(ctx context.Context, in *AuthorizeRequest, op
 	return out, nil
 }
 
+func (c *paymentService) Resolve(ctx context.Context, in *ResolveRequest, opts ...client.CallOption) (*PaymentRecord, error) {
+	req := c.c.NewRequest(c.name, "Payment.Resolve", in)
+	out := new(PaymentRecord)
+	err := c.c.Call(ctx, req, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *paymentService) Capture(ctx context.Context, in *CaptureRequest, opts ...client.CallOption) (*PaymentRecord, error) {
 	req := c.c.NewRequest(c.name, "Payment.Capture", in)
 	out := new(PaymentRecord)
@@ -130,6 +164,36 @@ func (c *paymentService) Void(ctx context.Context, in *VoidRequest, opts ...clie
 	return out, nil
 }
 
+func (c *paymentService) Refund(ctx context.Context, in *RefundRequest, opts ...client.CallOption) (*PaymentRecord, error) {
+	req := c.c.NewRequest(c.name, "Payment.Refund", in)
+	out := new(PaymentRecord)
+	err := c.c.Call(ctx, req, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *paymentService) HandleWebhook(ctx context.Context, in *HandleWebhookRequest, opts ...client.CallOption) (*HandleWebhookResponse, error) {
+	req := c.c.NewRequest(c.name, "Payment.HandleWebhook", in)
+	out := new(HandleWebhookResponse)
+	err := c.c.Call(ctx, req, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *paymentService) ListDiscrepancies(ctx context.Context, in *ListDiscrepanciesRequest, opts ...client.CallOption) (*ListDiscrepanciesResponse, error) {
+	req := c.c.NewRequest(c.name, "Payment.ListDiscrepancies", in)
+	out := new(ListDiscrepanciesResponse)
+	err := c.c.Call(ctx, req, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // Server API for Payment service
 
 type PaymentHandler interface {
@@ -140,10 +204,27 @@ type PaymentHandler interface {
 	// Authorize asks the provider to hold the money. Sent again for the same order and amount it answers as the first time, and the
 	// provider is asked with the same idempotency key: never two holds. A refusal is FAILED_PRECONDITION with reason PAYMENT_DECLINED.
 	Authorize(context.Context, *AuthorizeRequest, *PaymentRecord) error
+	// Resolve asks the provider what became of the order's payment, writes it down and returns it. NOT_FOUND when the order has no
+	// payment. UNAVAILABLE when the provider does not answer: nothing is guessed. It is still PENDING when the provider has no record
+	// of it: then Void it, so that it can't come to be any more, or Authorize it again.
+	Resolve(context.Context, *ResolveRequest, *PaymentRecord) error
 	// Capture takes the money that is held. FAILED_PRECONDITION unless it is authorised or captured.
 	Capture(context.Context, *CaptureRequest, *PaymentRecord) error
 	// Void lets the held money go. FAILED_PRECONDITION when it is captured.
 	Void(context.Context, *VoidRequest, *PaymentRecord) error
+	// Refund gives money back, all of what was captured or a part of it. Sent again with its refund_id it answers as the first time.
+	// FAILED_PRECONDITION with reason REFUND_EXCEEDS_CAPTURED when all refunds together were more than was captured, with
+	// REFUND_REFUSED when the provider refuses: that is final for this refund_id. ALREADY_EXISTS, REFUND_DIFFERS, when the refund_id
+	// was used for something else. PAYMENT_OUTCOME_UNKNOWN when the provider does not answer: the refund stays PENDING, and is
+	// finished by the module itself, too.
+	Refund(context.Context, *RefundRequest, *PaymentRecord) error
+	// HandleWebhook takes what a provider posts: the raw body and the headers that sign it. PERMISSION_DENIED when the signature is
+	// wrong or too old. The event says only where to look: the state is read from the provider, so that events which come twice, late,
+	// or out of order do no harm. UNAVAILABLE when it can't be read: the provider sends the event again.
+	HandleWebhook(context.Context, *HandleWebhookRequest, *HandleWebhookResponse) error
+	// ListDiscrepancies returns where the provider and the ledger disagree, the oldest first. It should be empty. A difference that is
+	// gone when it is looked at again leaves the list.
+	ListDiscrepancies(context.Context, *ListDiscrepanciesRequest, *ListDiscrepanciesResponse) error
 }
 
 func RegisterPaymentHandler(s server.Server, hdlr PaymentHandler, opts ...server.HandlerOption) error {
@@ -151,8 +232,12 @@ func RegisterPaymentHandler(s server.Server, hdlr PaymentHandler, opts ...server
 		GetPayment(ctx context.Context, in *GetPaymentRequest, out *PaymentRecord) error
 		ListPayments(ctx context.Context, in *ListPaymentsRequest, out *ListPaymentsResponse) error
 		Authorize(ctx context.Context, in *AuthorizeRequest, out *PaymentRecord) error
+		Resolve(ctx context.Context, in *ResolveRequest, out *PaymentRecord) error
 		Capture(ctx context.Context, in *CaptureRequest, out *PaymentRecord) error
 		Void(ctx context.Context, in *VoidRequest, out *PaymentRecord) error
+		Refund(ctx context.Context, in *RefundRequest, out *PaymentRecord) error
+		HandleWebhook(ctx context.Context, in *HandleWebhookRequest, out *HandleWebhookResponse) error
+		ListDiscrepancies(ctx context.Context, in *ListDiscrepanciesRequest, out *ListDiscrepanciesResponse) error
 	}
 	type Payment struct {
 		payment
@@ -168,6 +253,12 @@ func RegisterPaymentHandler(s server.Server, hdlr PaymentHandler, opts ...server
 		Name:    "Payment.ListPayments",
 		Path:    []string{"/v1/payments"},
 		Method:  []string{"GET"},
+		Handler: "rpc",
+	}))
+	opts = append(opts, api.WithEndpoint(&api.Endpoint{
+		Name:    "Payment.HandleWebhook",
+		Path:    []string{"/v1/payments/webhooks/{provider}"},
+		Method:  []string{"POST"},
 		Handler: "rpc",
 	}))
 	return s.Handle(s.NewHandler(&Payment{h}, opts...))
@@ -189,10 +280,26 @@ func (h *paymentHandler) Authorize(ctx context.Context, in *AuthorizeRequest, ou
 	return h.PaymentHandler.Authorize(ctx, in, out)
 }
 
+func (h *paymentHandler) Resolve(ctx context.Context, in *ResolveRequest, out *PaymentRecord) error {
+	return h.PaymentHandler.Resolve(ctx, in, out)
+}
+
 func (h *paymentHandler) Capture(ctx context.Context, in *CaptureRequest, out *PaymentRecord) error {
 	return h.PaymentHandler.Capture(ctx, in, out)
 }
 
 func (h *paymentHandler) Void(ctx context.Context, in *VoidRequest, out *PaymentRecord) error {
 	return h.PaymentHandler.Void(ctx, in, out)
+}
+
+func (h *paymentHandler) Refund(ctx context.Context, in *RefundRequest, out *PaymentRecord) error {
+	return h.PaymentHandler.Refund(ctx, in, out)
+}
+
+func (h *paymentHandler) HandleWebhook(ctx context.Context, in *HandleWebhookRequest, out *HandleWebhookResponse) error {
+	return h.PaymentHandler.HandleWebhook(ctx, in, out)
+}
+
+func (h *paymentHandler) ListDiscrepancies(ctx context.Context, in *ListDiscrepanciesRequest, out *ListDiscrepanciesResponse) error {
+	return h.PaymentHandler.ListDiscrepancies(ctx, in, out)
 }
