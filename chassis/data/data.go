@@ -30,22 +30,39 @@ type Config struct {
 	Dir string
 	// Module is the module's name: lower-case letters, digits and underscores, at most 32.
 	Module string
-	// Migrations are goose files, NNNNN_name.sql, in the root of the file system; nil for none.
+	// Migrations are goose files, migrations/NNNNN_name.sql; nil for none.
 	Migrations fs.FS
-	// MaxConns is how many connections are open at most, 16 when 0.
+	// Schemas are tables that packages of the chassis keep in the module's database; they are migrated before Migrations.
+	Schemas []Schema
+	// MaxConns is how many connections are open at most, 8 when 0: ten modules in one process are content with the 100 of a PostgreSQL that nobody configured.
 	MaxConns int
 }
+
+// Schema is a set of tables with migrations of its own, beside the module's.
+type Schema struct {
+	// Name tells schemas apart: lower-case letters, digits and underscores. goose keeps its version in the table cleave_NAME_version.
+	Name string
+	// Files are goose files, migrations/NNNNN_name.sql.
+	Files fs.FS
+}
+
+var moduleName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,31}$`)
 
 // Open opens the database and brings it to the last migration. It is ready when Open returns; the caller closes it. Two
 // processes that open one database at once are safe: the second waits for the first one's migrations.
 //
 // An error never holds the password of the URL.
 func Open(ctx context.Context, c Config) (*sql.DB, error) {
-	if !regexp.MustCompile(`^[a-z][a-z0-9_]{0,31}$`).MatchString(c.Module) {
+	if !moduleName.MatchString(c.Module) {
 		return nil, fmt.Errorf("open database: module name %q", c.Module)
 	}
+	for _, s := range c.Schemas {
+		if !moduleName.MatchString(s.Name) || s.Files == nil {
+			return nil, fmt.Errorf("open database of %s: schema %q needs a name and files", c.Module, s.Name)
+		}
+	}
 	if c.MaxConns <= 0 {
-		c.MaxConns = 16
+		c.MaxConns = 8
 	}
 	open, dialect := openSQLite, database.DialectSQLite3
 	if c.URL != "" {
@@ -54,6 +71,11 @@ func Open(ctx context.Context, c Config) (*sql.DB, error) {
 	db, err := open(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("open database of %s: %w", c.Module, err)
+	}
+	for _, s := range c.Schemas {
+		if err := migrate(ctx, db, dialect, s.Files, goose.WithTableName("cleave_"+s.Name+"_version")); err != nil {
+			return nil, errors.Join(fmt.Errorf("migrate %s in the database of %s: %w", s.Name, c.Module, err), db.Close())
+		}
 	}
 	if c.Migrations == nil {
 		return db, nil
@@ -74,7 +96,7 @@ func openSQLite(ctx context.Context, c Config) (*sql.DB, error) {
 		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)",
 	}}
 	path := filepath.Join(c.Dir, c.Module+".db")
-	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String())
+	db, err := openDB("sqlite", (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String())
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +108,8 @@ func openSQLite(ctx context.Context, c Config) (*sql.DB, error) {
 	return db, nil
 }
 
-func openPostgres(ctx context.Context, c Config) (*sql.DB, error) {
+// moduleURL is the URL of the module's database.
+func moduleURL(c Config) (*url.URL, error) {
 	u, err := url.Parse(c.URL)
 	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
 		return nil, errors.New("the URL of the data must be postgres://user:password@host/database") // err would show the password
@@ -95,12 +118,19 @@ func openPostgres(ctx context.Context, c Config) (*sql.DB, error) {
 	if base == "/" || base == "." {
 		base = "cleave"
 	}
-	name := base + "_" + c.Module
-	if err := createDatabase(ctx, c.URL, name); err != nil {
+	u.Path = "/" + base + "_" + c.Module
+	return u, nil
+}
+
+func openPostgres(ctx context.Context, c Config) (*sql.DB, error) {
+	u, err := moduleURL(c)
+	if err != nil {
 		return nil, err
 	}
-	u.Path = "/" + name
-	db, err := sql.Open("pgx", u.String())
+	if err := createDatabase(ctx, c.URL, filepath.Base(u.Path)); err != nil {
+		return nil, err
+	}
+	db, err := openDB("pgx", u.String())
 	if err != nil {
 		return nil, errors.New("the URL of the data isn't one that PostgreSQL's driver takes")
 	}
@@ -131,8 +161,11 @@ func createDatabase(ctx context.Context, url, name string) error {
 	return err
 }
 
-func migrate(ctx context.Context, db *sql.DB, dialect database.Dialect, files fs.FS) error {
-	var opts []goose.ProviderOption
+// migrateAttempts is how often a SQLite file is migrated before its error is believed: each failure means that another process got one
+// migration further, or that the migration is wrong.
+const migrateAttempts = 10
+
+func migrate(ctx context.Context, db *sql.DB, dialect database.Dialect, files fs.FS, opts ...goose.ProviderOption) error {
 	if dialect == database.DialectPostgres {
 		lock, err := newLocker()
 		if err != nil {
@@ -140,10 +173,20 @@ func migrate(ctx context.Context, db *sql.DB, dialect database.Dialect, files fs
 		}
 		opts = append(opts, goose.WithSessionLocker(lock))
 	}
+	files, err := fs.Sub(files, "migrations")
+	if err != nil {
+		return err
+	}
 	p, err := goose.NewProvider(dialect, db, files, append(opts, goose.WithDisableGlobalRegistry(true))...)
 	if err != nil {
 		return err
 	}
-	_, err = p.Up(ctx)
-	return err
+	for try := 1; ; try++ {
+		_, err = p.Up(ctx)
+		if err == nil || dialect != database.DialectSQLite3 || try == migrateAttempts || ctx.Err() != nil {
+			return err
+		}
+		// SQLite has no lock that outlasts a transaction, so another process may have run the same migration between goose's look and
+		// its own try, which then failed as a whole. By now the other one has committed: look again.
+	}
 }

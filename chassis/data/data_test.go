@@ -16,7 +16,7 @@ import (
 )
 
 func migrations() fstest.MapFS {
-	return fstest.MapFS{"00001_init.sql": {Data: []byte(`-- +goose Up
+	return fstest.MapFS{"migrations/00001_init.sql": {Data: []byte(`-- +goose Up
 CREATE TABLE account (id TEXT PRIMARY KEY, balance BIGINT NOT NULL CHECK (balance >= 0));
 INSERT INTO account VALUES ('a', 1000), ('b', 1000);
 -- +goose Down

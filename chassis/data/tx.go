@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3/lock"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -22,17 +21,27 @@ const attempts = 20
 // transaction, fn runs again, at most 20 times, with a short random wait between: fn must do nothing but SQL on tx, and set what
 // it returns anew each time. On any other error, or when ctx ends, it rolls back and returns the error, so that errors.As finds fn's.
 //
+// When ctx carries a transaction of db ([WithTx]), fn runs in that one, once: whoever began it commits, or runs all of it again. When fn
+// fails, what it wrote is taken back, and what was written before it stays.
+//
 // SQLite: BEGIN IMMEDIATE, one writer at a time. PostgreSQL: SERIALIZABLE,
 // https://www.postgresql.org/docs/current/transaction-iso.html#XACT-SERIALIZABLE.
 func Tx(ctx context.Context, db *sql.DB, fn func(tx *sql.Tx) error) error {
+	if tx := joined(ctx, db); tx != nil {
+		return within(ctx, tx, fn)
+	}
 	opts := &sql.TxOptions{}
-	if _, ok := db.Driver().(*stdlib.Driver); ok {
+	if isPostgres(db) {
 		opts.Isolation = sql.LevelSerializable
 	}
 	wait := 2 * time.Millisecond
 	for n := 1; ; n++ {
 		err := once(ctx, db, opts, fn)
-		if err == nil || !lost(err) {
+		if err == nil {
+			committed(db)
+			return nil
+		}
+		if !lost(err) {
 			return err
 		}
 		if n == attempts {
@@ -47,6 +56,42 @@ func Tx(ctx context.Context, db *sql.DB, fn func(tx *sql.Tx) error) error {
 		}
 		wait = min(2*wait, 100*time.Millisecond)
 	}
+}
+
+type txKey struct{}
+
+type carried struct {
+	db *sql.DB
+	tx *sql.Tx
+}
+
+// WithTx returns ctx with tx, a transaction of db, in it: a [Tx] on db with that ctx joins it. It is for code that wraps other code in one
+// transaction; ctx must not be used after tx has ended.
+func WithTx(ctx context.Context, db *sql.DB, tx *sql.Tx) context.Context {
+	return context.WithValue(ctx, txKey{}, carried{db, tx})
+}
+
+// joined is the transaction of db that ctx carries, or nil.
+func joined(ctx context.Context, db *sql.DB) *sql.Tx {
+	if c, ok := ctx.Value(txKey{}).(carried); ok && c.db == db {
+		return c.tx
+	}
+	return nil
+}
+
+// within runs fn in a part of a transaction.
+func within(ctx context.Context, tx *sql.Tx, fn func(tx *sql.Tx) error) error {
+	if _, err := tx.ExecContext(ctx, "SAVEPOINT part"); err != nil {
+		return err
+	}
+	if err := fn(tx); err != nil {
+		if _, back := tx.ExecContext(ctx, "ROLLBACK TO SAVEPOINT part"); back != nil {
+			return errors.Join(err, back)
+		}
+		return err
+	}
+	_, err := tx.ExecContext(ctx, "RELEASE SAVEPOINT part")
+	return err
 }
 
 func once(ctx context.Context, db *sql.DB, opts *sql.TxOptions, fn func(tx *sql.Tx) error) error {

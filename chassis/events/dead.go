@@ -2,14 +2,11 @@ package events
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"go-micro.dev/v4/broker"
 )
 
@@ -44,11 +41,11 @@ func oneLine(s string) string {
 }
 
 // deadLetter is deadHeader's inverse.
-func deadLetter(header map[string]string, body []byte) DeadLetter {
+func deadLetter(id string, header map[string]string, body []byte) DeadLetter {
 	attempts, _ := strconv.Atoi(header[HeaderDeadAttempts]) // 0 for what a person put there
 	at, _ := time.Parse(time.RFC3339, header[HeaderDeadTime])
 	d := DeadLetter{
-		Topic: header[HeaderDeadTopic], Group: header[HeaderDeadGroup], Reason: header[HeaderDeadReason],
+		ID: id, Topic: header[HeaderDeadTopic], Group: header[HeaderDeadGroup], Reason: header[HeaderDeadReason],
 		Attempts: attempts, Time: at, Message: &broker.Message{Header: make(map[string]string), Body: body},
 	}
 	for k, v := range header {
@@ -59,40 +56,23 @@ func deadLetter(header map[string]string, body []byte) DeadLetter {
 	return d
 }
 
-// DeadLetters returns up to limit dead letters, the oldest first, and leaves them where they are.
-func (j *JetStream) DeadLetters(ctx context.Context, limit int) ([]DeadLetter, error) {
-	j.mu.Lock()
-	js := j.js
-	j.mu.Unlock()
-	if js == nil {
-		return nil, fmt.Errorf("read dead letters: %w", errNotConnected)
-	}
-	stream, err := js.Stream(ctx, j.deadStream())
-	if err != nil {
-		return nil, fmt.Errorf("read dead letters: %w", err)
-	}
-	info, err := stream.Info(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read dead letters: %w", err)
-	}
-	var out []DeadLetter
-	for seq := info.State.FirstSeq; seq <= info.State.LastSeq && len(out) < limit && seq > 0; seq++ {
-		raw, err := stream.GetMsg(ctx, seq)
-		if err != nil {
-			if isMissing(err) {
-				continue
-			}
-			return out, fmt.Errorf("read dead letter %d: %w", seq, err)
-		}
-		header := make(map[string]string)
-		for k, v := range raw.Header {
-			if len(v) > 0 && !strings.HasPrefix(k, "Nats-") {
-				header[k] = v[0]
-			}
-		}
-		out = append(out, deadLetter(header, raw.Data))
-	}
-	return out, nil
+// DeadLetterBox is a broker whose dead letters can be looked at and settled, as [JetStream] and [RabbitMQ] are.
+type DeadLetterBox interface {
+	// DeadLetters returns up to limit dead letters, the oldest first, and leaves them where they are.
+	DeadLetters(ctx context.Context, limit int) ([]DeadLetter, error)
+	// ReplayDead sends every dead letter that pick takes to the group that gave it up, and to no other, and then removes it; the oldest first.
+	// It returns how many it sent. A crash between the two sends one twice. pick is called once for each.
+	ReplayDead(ctx context.Context, pick func(DeadLetter) bool) (int, error)
+	// DropDead removes every dead letter that pick takes, and returns how many.
+	DropDead(ctx context.Context, pick func(DeadLetter) bool) (int, error)
 }
 
-func isMissing(err error) bool { return errors.Is(err, jetstream.ErrMsgNotFound) }
+// replayed is a dead letter's message, addressed to the group that gave it up.
+func replayed(d DeadLetter) map[string]string {
+	out := make(map[string]string, len(d.Message.Header)+1)
+	for k, v := range d.Message.Header {
+		out[k] = v
+	}
+	out[HeaderReplay] = d.Group
+	return out
+}

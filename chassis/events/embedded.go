@@ -86,9 +86,9 @@ var _ server.Logger = (*natsLog)(nil)
 // natsLog writes the server's log to slog. A notice is news to an operator of NATS, not to one of ours.
 type natsLog struct{ log *slog.Logger }
 
-func (l *natsLog) Noticef(f string, v ...any) { l.log.Debug(fmt.Sprintf(f, v...)) }
-func (l *natsLog) Warnf(f string, v ...any)   { l.log.Warn(fmt.Sprintf(f, v...)) }
-func (l *natsLog) Errorf(f string, v ...any)  { l.log.Error(fmt.Sprintf(f, v...)) }
-func (l *natsLog) Fatalf(f string, v ...any)  { l.log.Error(fmt.Sprintf(f, v...)) }
-func (l *natsLog) Debugf(f string, v ...any)  { l.log.Debug(fmt.Sprintf(f, v...)) }
-func (l *natsLog) Tracef(f string, v ...any)  { l.log.Debug(fmt.Sprintf(f, v...)) }
+func (l *natsLog) Noticef(f string, v ...any) { l.log.Debug("nats", "said", fmt.Sprintf(f, v...)) }
+func (l *natsLog) Warnf(f string, v ...any)   { l.log.Warn("nats", "said", fmt.Sprintf(f, v...)) }
+func (l *natsLog) Errorf(f string, v ...any)  { l.log.Error("nats", "said", fmt.Sprintf(f, v...)) }
+func (l *natsLog) Fatalf(f string, v ...any)  { l.log.Error("nats", "said", fmt.Sprintf(f, v...)) }
+func (l *natsLog) Debugf(f string, v ...any)  { l.log.Debug("nats", "said", fmt.Sprintf(f, v...)) }
+func (l *natsLog) Tracef(f string, v ...any)  { l.log.Debug("nats", "said", fmt.Sprintf(f, v...)) }

@@ -11,7 +11,8 @@
 //   - Delivery is at least once. A message counts as done when the handler returns nil (with broker.DisableAutoAck:
 //     when it calls Ack). A handler that fails or panics gets the message again after a growing delay, and after
 //     MaxDeliver attempts, or at once when the error is [Permanent], the message becomes a dead letter, with the reason
-//     in its headers. Redelivered messages come out of order. Handlers must be idempotent: Event-Id tells.
+//     in its headers. Redelivered messages come out of order. Handlers must be idempotent: Event-Id tells. A handler that
+//     only has to wait says [Later].
 //   - A subscription runs one handler at a time; more subscriptions in the same group run more.
 //   - Unsubscribe returns when the handler that runs has returned. It must not be called from a handler.
 //   - A lost connection is made again for ever, and subscriptions go on.
@@ -20,8 +21,6 @@ package events
 import (
 	"errors"
 	"fmt"
-	"log/slog"
-	"runtime/debug"
 	"time"
 
 	"go-micro.dev/v4/broker"
@@ -33,6 +32,10 @@ const (
 	HeaderTraceparent = "traceparent"
 	// HeaderEventID is the same when a message is published again; JetStream drops the second within two minutes.
 	HeaderEventID = "Event-Id"
+	// HeaderAgain tells publications of one event apart that JetStream must not drop: the broker had lost it.
+	HeaderAgain = "Event-Again"
+	// HeaderReplay names the only group that the message is for: it had given the message up, and an operator sent it again.
+	HeaderReplay = "Event-Replay"
 )
 
 // Header keys of dead letters, beside the message's own.
@@ -56,6 +59,7 @@ const headerRoom = 16 << 10
 
 // DeadLetter is a message that a group gave up.
 type DeadLetter struct {
+	ID       string // the broker's name for it
 	Topic    string
 	Group    string
 	Reason   string // the handler's last error
@@ -105,61 +109,6 @@ func (d Delivery) validate() error {
 // delay is how long to wait after the nth attempt failed, n from 1.
 func (d Delivery) delay(attempt int) time.Duration {
 	return d.Backoff[min(max(attempt, 1), len(d.Backoff))-1]
-}
-
-// Permanent marks err as one that no repetition mends: the message becomes a dead letter at once. Nil stays nil.
-func Permanent(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &permanent{err}
-}
-
-type permanent struct{ err error }
-
-func (p *permanent) Error() string { return p.err.Error() }
-func (p *permanent) Unwrap() error { return p.err }
-
-func isPermanent(err error) bool {
-	var p *permanent
-	return errors.As(err, &p)
-}
-
-// call runs a handler; a panic is an error, with its stack in the log and not in the message.
-func call(h broker.Handler, e broker.Event, log *slog.Logger) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			log.Error("an event handler panicked", "topic", e.Topic(), "panic", r, "stack", string(debug.Stack()))
-			err = fmt.Errorf("the handler panicked: %v", r)
-		}
-	}()
-	return h(e)
-}
-
-// verdict is what becomes of a message.
-type verdict int
-
-const (
-	done  verdict = iota // acknowledge
-	again                // deliver again, later
-	dead                 // dead letter
-	left                 // the handler has it in hand (no auto-ack), or has acknowledged it
-)
-
-// judge decides after the attempt-th delivery.
-func (d Delivery) judge(err error, attempt int, autoAck, acked bool) verdict {
-	switch {
-	case acked:
-		return left
-	case err == nil && autoAck:
-		return done
-	case err == nil:
-		return left
-	case isPermanent(err) || attempt >= d.MaxDeliver:
-		return dead
-	default:
-		return again
-	}
 }
 
 var (

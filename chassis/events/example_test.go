@@ -33,7 +33,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	defer b.Disconnect()
+	defer func() { _ = b.Disconnect() }()
 
 	handled := make(chan string)
 	_, err = events.Subscribe(b, "greeters", func(_ context.Context, m *wrapperspb.StringValue) error {

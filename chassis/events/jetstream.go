@@ -205,69 +205,11 @@ func (j *JetStream) Disconnect() error {
 	return errors.Join(errs...)
 }
 
-// Publish stores m under topic. It waits at most 5 s, or until the end of the context given by broker.PublishContext.
-func (j *JetStream) Publish(topic string, m *broker.Message, opts ...broker.PublishOption) error {
-	if err := checkTopic(topic); err != nil {
-		return fmt.Errorf("publish: %w", err)
-	}
-	if len(m.Body) > MaxMessage {
-		return fmt.Errorf("publish to %s: %w", topic, errTooLong)
-	}
-	ctx := publishContext(opts)
-	ctx, cancel := context.WithTimeout(ctx, publishWait)
-	defer cancel()
+// current is nil while not connected.
+func (j *JetStream) current() jetstream.JetStream {
 	j.mu.Lock()
-	js := j.js
-	j.mu.Unlock()
-	if js == nil {
-		return fmt.Errorf("publish to %s: %w", topic, errNotConnected)
-	}
-	msg := &nats.Msg{Subject: j.subject(topic), Data: m.Body, Header: make(nats.Header, len(m.Header)+1)}
-	for k, v := range m.Header {
-		msg.Header[k] = []string{v}
-	}
-	if id := m.Header[HeaderEventID]; id != "" {
-		msg.Header[jetstream.MsgIDHeader] = []string{topic + "/" + id}
-	}
-	if err := send(ctx, js, msg); err != nil {
-		return fmt.Errorf("publish to %s: %w", topic, err)
-	}
-	return nil
-}
-
-// tryWait is how long one try waits for the server's word, when another try is safe.
-const tryWait = time.Second
-
-// send publishes one message. The word of a server whose connection was lost never comes, so a message that carries an id,
-// which JetStream stores once, is sent again until ctx ends.
-func send(ctx context.Context, js jetstream.JetStream, msg *nats.Msg) error {
-	if len(msg.Header[jetstream.MsgIDHeader]) == 0 {
-		_, err := js.PublishMsg(ctx, msg)
-		return err
-	}
-	for {
-		try, cancel := context.WithTimeout(ctx, tryWait)
-		_, err := js.PublishMsg(try, msg)
-		timeout := try.Err() != nil
-		cancel()
-		if err == nil || ctx.Err() != nil || !(timeout || errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrTimeout)) {
-			return err
-		}
-		if !timeout && !pause(ctx, backoff(0)) {
-			return err
-		}
-	}
-}
-
-func publishContext(opts []broker.PublishOption) context.Context {
-	var o broker.PublishOptions
-	for _, opt := range opts {
-		opt(&o)
-	}
-	if o.Context == nil {
-		return context.Background()
-	}
-	return o.Context
+	defer j.mu.Unlock()
+	return j.js
 }
 
 func (j *JetStream) stream() string                  { return j.conf.Namespace + "_EVENTS" }

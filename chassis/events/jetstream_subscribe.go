@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -25,8 +24,8 @@ func (j *JetStream) Subscribe(topic string, h broker.Handler, opts ...broker.Sub
 	conf := jetstream.ConsumerConfig{
 		FilterSubject: j.subject(topic), AckPolicy: jetstream.AckExplicitPolicy, AckWait: j.conf.Delivery.AckWait,
 		DeliverPolicy: jetstream.DeliverNewPolicy,
-		MaxDeliver:    -1, // we count ourselves: the server would stop delivering without a word
-		MaxAckPending: 1000,
+		MaxDeliver:    -1,     // we count ourselves: the server would stop delivering without a word
+		MaxAckPending: 10_000, // those that wait for their next delivery count
 	}
 	if o.Queue != "" {
 		conf.Durable = durable(o.Queue, topic)
@@ -48,7 +47,7 @@ func (j *JetStream) Subscribe(topic string, h broker.Handler, opts ...broker.Sub
 	j.mu.Lock()
 	j.subs[s] = struct{}{}
 	j.mu.Unlock()
-	w := &puller{j: j, conf: conf, topic: topic, group: o.Queue, autoAck: o.AutoAck, handler: h}
+	w := &puller{j: j, conf: conf, topic: topic, group: o.Queue, autoAck: o.AutoAck, handler: h, watch: watchOf(o)}
 	go func() {
 		defer close(s.ended)
 		w.run(ctx, consumer)
@@ -58,15 +57,18 @@ func (j *JetStream) Subscribe(topic string, h broker.Handler, opts ...broker.Sub
 
 // consumer makes a consumer or finds the group's.
 func (j *JetStream) consumer(conf jetstream.ConsumerConfig) (jetstream.Consumer, error) {
-	j.mu.Lock()
-	js := j.js
-	j.mu.Unlock()
+	js := j.current()
 	if js == nil {
 		return nil, errNotConnected
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), publishWait)
 	defer cancel()
 	c, err := js.CreateOrUpdateConsumer(ctx, j.stream(), conf)
+	if errors.Is(err, jetstream.ErrStreamNotFound) { // the server has lost its store since Connect
+		if err = j.ensure(js); err == nil {
+			c, err = js.CreateOrUpdateConsumer(ctx, j.stream(), conf)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("make consumer: %w", err)
 	}
@@ -81,6 +83,7 @@ type puller struct {
 	group   string
 	autoAck bool
 	handler broker.Handler
+	watch   Watch
 }
 
 // run pulls until ctx ends.
@@ -97,7 +100,7 @@ func (p *puller) run(ctx context.Context, c jetstream.Consumer) {
 			continue
 		}
 		if failures++; failures == 1 {
-			log.Warn("reading from NATS failed; trying again", "error", err)
+			log.WarnContext(ctx, "reading from NATS failed; trying again", "error", err)
 		}
 		if !pause(ctx, backoff(failures)) {
 			break
@@ -142,9 +145,7 @@ func (p *puller) next(ctx context.Context, c jetstream.Consumer) (jetstream.Msg,
 }
 
 func (p *puller) remake() (jetstream.Consumer, error) {
-	p.j.mu.Lock()
-	js := p.j.js
-	p.j.mu.Unlock()
+	js := p.j.current()
 	if js == nil {
 		return nil, errNotConnected
 	}
@@ -156,9 +157,7 @@ func (p *puller) remake() (jetstream.Consumer, error) {
 
 // forget removes a consumer without a group; if that fails the server does it after a while.
 func (p *puller) forget(c jetstream.Consumer) {
-	p.j.mu.Lock()
-	js := p.j.js
-	p.j.mu.Unlock()
+	js := p.j.current()
 	if js == nil {
 		return
 	}
@@ -174,8 +173,13 @@ func (p *puller) handle(msg jetstream.Msg) {
 		p.j.log.Error("a message without metadata", "topic", p.topic, "error", err)
 		return
 	}
-	attempt := int(meta.NumDelivered)
+	deliveries := int(meta.NumDelivered) //nolint:gosec // far from 2^63
 	e := &event{topic: p.topic, msg: message(msg), ack: func() error { return doubleAck(msg) }}
+	if forOther(e.msg, p.group) {
+		_ = e.Ack() // else it comes again
+		return
+	}
+	attempt := p.watch.attempts(e.msg, deliveries)
 	if attempt > p.j.conf.Delivery.MaxDeliver {
 		// Handlers that take the process down never return an error: the count alone tells.
 		err = fmt.Errorf("delivered %d times and never finished", attempt-1)
@@ -189,12 +193,14 @@ func (p *puller) handle(msg jetstream.Msg) {
 	case done:
 		err = e.Ack()
 	case again:
-		delay := p.j.conf.Delivery.delay(attempt)
-		log.Warn("event failed; it comes again", "error", err, "in", delay)
+		delay := p.j.conf.Delivery.retryIn(err, attempt, deliveries)
+		logAgain(log, err, delay)
 		err = msg.NakWithDelay(delay)
 	case dead:
 		log.Error("event failed for good; it is a dead letter", "error", err)
-		if err = p.bury(e.msg, err, attempt, meta.Sequence.Stream); err == nil {
+		reason := err
+		if err = p.bury(e.msg, reason, attempt, meta.Sequence.Stream); err == nil {
+			p.watch.Dead(e.msg, reason)
 			err = msg.Term()
 		} else {
 			err = errors.Join(err, msg.NakWithDelay(p.j.conf.Delivery.delay(attempt)))
@@ -229,9 +235,7 @@ func (p *puller) keep(msg jetstream.Msg) func() {
 
 // bury stores a dead letter. The same one is stored once, however often it is tried.
 func (p *puller) bury(m *broker.Message, reason error, attempts int, seq uint64) error {
-	p.j.mu.Lock()
-	js := p.j.js
-	p.j.mu.Unlock()
+	js := p.j.current()
 	if js == nil {
 		return errNotConnected
 	}
@@ -242,7 +246,7 @@ func (p *puller) bury(m *broker.Message, reason error, attempts int, seq uint64)
 	msg.Header[jetstream.MsgIDHeader] = []string{fmt.Sprintf("%s/%d", durable(p.group, p.topic), seq)}
 	ctx, cancel := context.WithTimeout(context.Background(), publishWait)
 	defer cancel()
-	if err := send(ctx, js, msg); err != nil {
+	if _, err := send(ctx, js, msg); err != nil {
 		return fmt.Errorf("store dead letter: %w", err)
 	}
 	return nil
@@ -250,11 +254,5 @@ func (p *puller) bury(m *broker.Message, reason error, attempts int, seq uint64)
 
 // message translates a NATS message; headers of NATS's own stay out.
 func message(msg jetstream.Msg) *broker.Message {
-	out := &broker.Message{Header: make(map[string]string), Body: msg.Data()}
-	for k, v := range msg.Headers() {
-		if len(v) > 0 && !strings.HasPrefix(k, "Nats-") {
-			out.Header[k] = v[0]
-		}
-	}
-	return out
+	return &broker.Message{Header: ownHeader(msg.Headers()), Body: msg.Data()}
 }

@@ -237,7 +237,7 @@ func TestSubscriberDies(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dying, other, p := open(t)
-			started, release := make(chan struct{}), make(chan struct{})
+			started, release := make(chan struct{}, 1), make(chan struct{})
 			t.Cleanup(func() { close(release) })
 			if _, err := dying.Subscribe(topic, func(broker.Event) error {
 				select {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/url"
 	"sync"
 	"time"
@@ -35,7 +36,7 @@ type RabbitConfig struct {
 
 // RabbitMQ is a broker on AMQP 0.9.1. Topics are routing keys of the durable topic exchange NAMESPACE.events; a group has a
 // durable quorum queue per topic. A message that has to wait for its next attempt lies in a queue NAMESPACE.retry.DELAY,
-// which RabbitMQ empties back into the group's queue; dead letters are in the queue NAMESPACE.dead.
+// which RabbitMQ empties back into the group's queue; dead letters are in the queue NAMESPACE.dead-letters.
 //
 // It speaks to amqp091-go directly, because go-micro's plugin (broker/rabbitmq v1.3.0) is on the abandoned
 // streadway/amqp, registers itself in init, returns from Subscribe before the queue exists, can requeue only at once and
@@ -201,7 +202,7 @@ func publishing(header map[string]string, body []byte) amqp.Publishing {
 }
 
 func (r *RabbitMQ) exchange() string  { return r.conf.Namespace + ".events" }
-func (r *RabbitMQ) deadQueue() string { return r.conf.Namespace + ".dead" }
+func (r *RabbitMQ) deadQueue() string { return r.conf.Namespace + ".dead-letters" }
 func (r *RabbitMQ) queue(group, topic string) string {
 	return r.conf.Namespace + "." + durable(group, topic)
 }
@@ -217,6 +218,7 @@ func (r *RabbitMQ) declare(ch *amqp.Channel) error {
 	}
 	_, err := ch.QueueDeclare(r.deadQueue(), true, false, false, false, amqp.Table{
 		"x-queue-type": "quorum", "x-message-ttl": (4 * r.conf.MaxAge).Milliseconds(), "x-max-length-bytes": r.conf.MaxBytes,
+		"x-delivery-limit": math.MaxInt32, // to look at one is to have it delivered; RabbitMQ 4 drops a message after 20 of that
 	})
 	if err != nil {
 		return fmt.Errorf("make queue %s: %w", r.deadQueue(), err)
@@ -238,31 +240,6 @@ func (r *RabbitMQ) declare(ch *amqp.Channel) error {
 		}
 	}
 	return nil
-}
-
-// DeadLetters returns up to limit dead letters, the oldest first, and leaves them where they are.
-func (r *RabbitMQ) DeadLetters(ctx context.Context, limit int) ([]DeadLetter, error) {
-	l := r.current()
-	if l == nil {
-		return nil, fmt.Errorf("read dead letters: %w", errNotConnected)
-	}
-	ch, err := l.channel(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read dead letters: %w", err)
-	}
-	defer ch.Close() // puts back what was read and not acknowledged
-	var out []DeadLetter
-	for len(out) < limit && ctx.Err() == nil {
-		d, ok, err := ch.Get(r.deadQueue(), false)
-		if err != nil {
-			return out, fmt.Errorf("read dead letters: %w", err)
-		}
-		if !ok {
-			break
-		}
-		out = append(out, deadLetter(header(d.Headers), d.Body))
-	}
-	return out, ctx.Err()
 }
 
 // header keeps the text of AMQP's header; RabbitMQ's own entries (x-death and the like) stay out.

@@ -25,7 +25,7 @@ func (r *RabbitMQ) Subscribe(topic string, h broker.Handler, opts ...broker.Subs
 	}
 	o := broker.NewSubscribeOptions(opts...)
 	ctx, stop := context.WithCancel(context.Background())
-	c := &consumer{r: r, link: l, topic: topic, group: o.Queue, autoAck: o.AutoAck, handler: h}
+	c := &consumer{r: r, link: l, topic: topic, group: o.Queue, autoAck: o.AutoAck, handler: h, watch: watchOf(o)}
 	first, cancel := context.WithTimeout(ctx, publishWait)
 	defer cancel()
 	if err := c.open(first); err != nil {
@@ -57,6 +57,7 @@ type consumer struct {
 	group   string
 	autoAck bool
 	handler broker.Handler
+	watch   Watch
 
 	ch    *amqp.Channel
 	queue string
@@ -132,7 +133,7 @@ func (c *consumer) run(ctx context.Context) {
 				break
 			}
 			if try == 0 {
-				log.Warn("reading from RabbitMQ failed; trying again", "error", err)
+				log.WarnContext(ctx, "reading from RabbitMQ failed; trying again", "error", err)
 			}
 			if !pause(ctx, backoff(try)) {
 				return
@@ -147,7 +148,8 @@ func (c *consumer) handle(d amqp.Delivery) {
 	m := &broker.Message{Header: header(d.Headers), Body: d.Body}
 	failed, _ := strconv.Atoi(m.Header[headerAttempt]) // absent the first time
 	delete(m.Header, headerAttempt)
-	attempt := failed + 1 + crashes(d)
+	deliveries := failed + 1 + crashes(d)
+	attempt := c.watch.attempts(m, deliveries)
 	e := &event{topic: c.topic, msg: m, ack: func() error { return d.Ack(false) }}
 	var err error
 	if attempt > conf.MaxDeliver {
@@ -161,17 +163,20 @@ func (c *consumer) handle(d amqp.Delivery) {
 	case done:
 		err = e.Ack()
 	case again:
-		delay := conf.delay(attempt)
-		log.Warn("event failed; it comes again", "error", err, "in", delay)
+		delay := conf.retryIn(err, attempt, deliveries)
+		logAgain(log, err, delay)
 		h := make(map[string]string, len(m.Header)+1)
 		for k, v := range m.Header {
 			h[k] = v
 		}
-		h[headerAttempt] = strconv.Itoa(attempt)
+		h[headerAttempt] = strconv.Itoa(deliveries)
 		err = c.move(d, c.r.retryQueue(delay), c.queue, publishing(h, m.Body))
 	case dead:
 		log.Error("event failed for good; it is a dead letter", "error", err)
-		err = c.move(d, "", c.r.deadQueue(), publishing(deadHeader(m.Header, c.topic, c.group, err, attempt), m.Body))
+		reason := err
+		if err = c.move(d, "", c.r.deadQueue(), publishing(deadHeader(m.Header, c.topic, c.group, reason, attempt), m.Body)); err == nil {
+			c.watch.Dead(m, reason)
+		}
 	case left:
 		err = nil
 	}

@@ -64,6 +64,13 @@ func eventID(m proto.Message) (string, error) {
 //
 // Unsubscribe waits for fn; fn's ctx ends 5 s after Unsubscribe was called, or when it returns.
 func Subscribe[M proto.Message](b broker.Broker, group string, fn func(ctx context.Context, m M) error) (broker.Subscriber, error) {
+	return SubscribeMessages(b, group, func(ctx context.Context, _ map[string]string, m M) error { return fn(ctx, m) })
+}
+
+// SubscribeMessages is [Subscribe] for those who need the message's header, which fn must not change.
+func SubscribeMessages[M proto.Message](
+	b broker.Broker, group string, fn func(ctx context.Context, header map[string]string, m M) error, opts ...broker.SubscribeOption,
+) (broker.Subscriber, error) {
 	if group == "" {
 		return nil, errors.New("subscribe: the group is empty")
 	}
@@ -76,9 +83,10 @@ func Subscribe[M proto.Message](b broker.Broker, group string, fn func(ctx conte
 		if err != nil {
 			return Permanent(fmt.Errorf("decode %s: %w", topic, err))
 		}
-		return fn(telemetry.WithTraceparent(ctx, e.Message().Header[HeaderTraceparent]), m)
+		header := e.Message().Header
+		return fn(telemetry.WithTraceparent(ctx, header[HeaderTraceparent]), header, m)
 	}
-	s, err := b.Subscribe(topic, handle, broker.Queue(group))
+	s, err := b.Subscribe(topic, handle, append(opts, broker.Queue(group))...)
 	if err != nil {
 		cancel()
 		return nil, fmt.Errorf("subscribe %s to %s: %w", group, topic, err)
@@ -96,7 +104,7 @@ func decode[M proto.Message](msg *broker.Message, kind protoreflect.MessageType)
 	if err := proto.Unmarshal(msg.Body, m); err != nil {
 		return none, err
 	}
-	return m.(M), nil
+	return m.(M), nil //nolint:errcheck // it was made of M
 }
 
 // typed ends the handler's context after the subscription.

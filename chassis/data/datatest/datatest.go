@@ -18,22 +18,23 @@ import (
 
 // Each runs fn once on SQLite and once on PostgreSQL, as subtests. CLEAVE_TEST_POSTGRES says where PostgreSQL is; without it the
 // local server's "postgres" user is tried. A server that doesn't answer fails the test. The databases are gone afterwards.
-func Each(t *testing.T, module string, migrations fs.FS, fn func(t *testing.T, db *sql.DB)) {
+// schemas are tables of the chassis, such as outbox.Schema(), beside the module's.
+func Each(t *testing.T, module string, migrations fs.FS, fn func(t *testing.T, db *sql.DB), schemas ...data.Schema) {
 	t.Helper()
-	t.Run("sqlite", func(t *testing.T) { fn(t, SQLite(t, module, migrations)) })
-	t.Run("postgres", func(t *testing.T) { fn(t, Postgres(t, module, migrations)) })
+	t.Run("sqlite", func(t *testing.T) { fn(t, SQLite(t, module, migrations, schemas...)) })
+	t.Run("postgres", func(t *testing.T) { fn(t, Postgres(t, module, migrations, schemas...)) })
 }
 
 // SQLite opens a database in the test's own folder.
-func SQLite(t testing.TB, module string, migrations fs.FS) *sql.DB {
+func SQLite(t testing.TB, module string, migrations fs.FS, schemas ...data.Schema) *sql.DB {
 	t.Helper()
-	return open(t, data.Config{Dir: t.TempDir(), Module: module, Migrations: migrations})
+	return open(t, data.Config{Dir: t.TempDir(), Module: module, Migrations: migrations, Schemas: schemas})
 }
 
 // Postgres creates a database with a name of its own, and drops it afterwards.
-func Postgres(t testing.TB, module string, migrations fs.FS) *sql.DB {
+func Postgres(t testing.TB, module string, migrations fs.FS, schemas ...data.Schema) *sql.DB {
 	t.Helper()
-	return open(t, data.Config{URL: PostgresURL(t, module), Module: module, Migrations: migrations})
+	return open(t, data.Config{URL: PostgresURL(t, module), Module: module, Migrations: migrations, Schemas: schemas})
 }
 
 // PostgresURL returns a URL for data.Config whose databases of the modules are dropped when the test ends.

@@ -2,26 +2,24 @@
 package eventstest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"go-micro.dev/v4/broker"
-	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/cleavehq/cleave/chassis/events"
-	"github.com/cleavehq/cleave/chassis/telemetry"
 )
 
 // Broker is what the suite runs on.
 type Broker interface {
 	broker.Broker
-	DeadLetters(ctx context.Context, limit int) ([]events.DeadLetter, error)
+	events.DeadLetterBox
+	RemoveGroup(ctx context.Context, group, topic string) error
 }
 
 // Delivery is what the brokers under test must be configured with, so that failures take milliseconds.
@@ -48,6 +46,11 @@ func Run(t *testing.T, begin func(t *testing.T) Connect) {
 		{"a panic brings the message again", panicking},
 		{"too many errors make a dead letter", deadLetter},
 		{"a permanent error makes a dead letter at once", permanent},
+		{"later is no failure", later},
+		{"later counts when nobody watches", laterCounts},
+		{"a replay is for its group alone", replay},
+		{"a dropped dead letter is gone", drop},
+		{"a removed group forgets", removeGroup},
 		{"a group outlives its subscribers", durable},
 		{"without a group there is no memory", ephemeral},
 		{"acknowledging by hand", manualAck},
@@ -59,91 +62,6 @@ func Run(t *testing.T, begin func(t *testing.T) Connect) {
 	}
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) { tc.run(t, begin(t)) })
-	}
-}
-
-func message(i int) *broker.Message {
-	return &broker.Message{
-		Header: map[string]string{events.HeaderEventID: newID(), "Number": strconv.Itoa(i), "lower-case": "kept"},
-		Body:   []byte("message " + strconv.Itoa(i)),
-	}
-}
-
-func newID() string { return uuid.Must(uuid.NewV7()).String() }
-
-// log collects what handlers saw.
-type log struct {
-	mu   sync.Mutex
-	seen []string
-	more chan struct{}
-}
-
-func newLog() *log { return &log{more: make(chan struct{}, 1)} }
-
-func (l *log) add(s string) int {
-	l.mu.Lock()
-	l.seen = append(l.seen, s)
-	n := len(l.seen)
-	l.mu.Unlock()
-	select {
-	case l.more <- struct{}{}:
-	default:
-	}
-	return n
-}
-
-func (l *log) all() []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return append([]string(nil), l.seen...)
-}
-
-// wait returns when n entries are there.
-func (l *log) wait(t *testing.T, n int) []string {
-	t.Helper()
-	timeout := time.After(patience)
-	for {
-		if all := l.all(); len(all) >= n {
-			return all
-		}
-		select {
-		case <-l.more:
-		case <-timeout:
-			t.Fatalf("waited %s for %d deliveries, got %d: %v", patience, n, len(l.all()), l.all())
-		}
-	}
-}
-
-// once fails unless every body came exactly once.
-func once(t *testing.T, got []string, n int) {
-	t.Helper()
-	count := make(map[string]int)
-	for _, s := range got {
-		count[s]++
-	}
-	for i := range n {
-		if s := "message " + strconv.Itoa(i); count[s] != 1 {
-			t.Errorf("%q came %d times, want once", s, count[s])
-		}
-	}
-	if len(got) != n {
-		t.Errorf("%d deliveries, want %d", len(got), n)
-	}
-}
-
-func subscribe(t *testing.T, b broker.Broker, topic string, h broker.Handler, opts ...broker.SubscribeOption) broker.Subscriber {
-	t.Helper()
-	s, err := b.Subscribe(topic, h, opts...)
-	if err != nil {
-		t.Fatalf("subscribe: %v", err)
-	}
-	return s
-}
-
-func publish(t *testing.T, b broker.Broker, topic string, m *broker.Message) {
-	t.Helper()
-	if err := b.Publish(topic, m); err != nil {
-		t.Fatalf("publish: %v", err)
 	}
 }
 
@@ -254,7 +172,7 @@ func deadLetter(t *testing.T, connect Connect) {
 	if age := time.Since(d.Time); age < -time.Minute || age > time.Minute {
 		t.Errorf("it died at %s", d.Time)
 	}
-	if string(d.Message.Body) != string(m.Body) || d.Message.Header[events.HeaderEventID] != m.Header[events.HeaderEventID] {
+	if !bytes.Equal(d.Message.Body, m.Body) || d.Message.Header[events.HeaderEventID] != m.Header[events.HeaderEventID] {
 		t.Errorf("the dead letter holds %q %v", d.Message.Body, d.Message.Header)
 	}
 	publish(t, b, "shop.test.v1.Made", &broker.Message{Body: []byte(closing)})
@@ -364,8 +282,8 @@ func unsubscribeWaits(t *testing.T, connect Connect) {
 	returned := make(chan error, 1)
 	go func() { returned <- s.Unsubscribe() }()
 	select {
-	case <-returned:
-		t.Fatal("unsubscribe returned while the handler ran")
+	case err := <-returned:
+		t.Fatalf("unsubscribe returned while the handler ran: %v", err)
 	case <-time.After(200 * time.Millisecond): // long enough to catch it in the act
 	}
 	publish(t, b, "shop.test.v1.Made", message(1))
@@ -388,138 +306,5 @@ func unsubscribeWaits(t *testing.T, connect Connect) {
 	}, broker.Queue("a"))
 	if got := l.wait(t, 1); got[0] != "message 1" {
 		t.Errorf("after unsubscribe came %q, want message 1: what was handled must not come again", got)
-	}
-}
-
-func typedRoundTrip(t *testing.T, connect Connect) {
-	b := connect(t)
-	ctx := telemetry.Ensure(context.Background())
-	type seen struct {
-		value, trace string
-		ctx          context.Context
-	}
-	got := make(chan seen, 1)
-	s, err := events.Subscribe(b, "a", func(ctx context.Context, m *wrapperspb.StringValue) error {
-		got <- seen{m.GetValue(), telemetry.TraceID(ctx), ctx}
-		return nil
-	})
-	if err != nil {
-		t.Fatalf("subscribe: %v", err)
-	}
-	if err := events.Publish(ctx, b, wrapperspb.String("hello")); err != nil {
-		t.Fatalf("publish: %v", err)
-	}
-	v := receive(t, got, "the event")
-	if v.value != "hello" || v.trace != telemetry.TraceID(ctx) {
-		t.Errorf("got %q in trace %s, want hello in trace %s", v.value, v.trace, telemetry.TraceID(ctx))
-	}
-	if err := v.ctx.Err(); err != nil {
-		t.Errorf("the context ended before unsubscribe: %v", err)
-	}
-	if err := s.Unsubscribe(); err != nil {
-		t.Errorf("unsubscribe: %v", err)
-	}
-	receive(t, v.ctx.Done(), "the context to end")
-}
-
-func poison(t *testing.T, connect Connect) {
-	b := connect(t)
-	got := make(chan string, 10)
-	_, err := events.Subscribe(b, "a", func(_ context.Context, m *wrapperspb.StringValue) error {
-		got <- m.GetValue()
-		return nil
-	})
-	if err != nil {
-		t.Fatalf("subscribe: %v", err)
-	}
-	topic := events.Topic(&wrapperspb.StringValue{})
-	publish(t, b, topic, &broker.Message{Header: map[string]string{events.HeaderContentType: events.ContentType}, Body: []byte{0xff, 0xff}})
-	publish(t, b, topic, &broker.Message{Header: map[string]string{events.HeaderContentType: "text/html"}, Body: nil})
-	publish(t, b, topic, &broker.Message{Body: nil})
-	if err := events.Publish(context.Background(), b, wrapperspb.String("good")); err != nil {
-		t.Fatalf("publish: %v", err)
-	}
-	if v := receive(t, got, "the good event"); v != "good" {
-		t.Errorf("fn got %q", v)
-	}
-	for _, d := range waitDead(t, b, 3) {
-		if d.Attempts != 1 {
-			t.Errorf("poison was tried %d times: %s", d.Attempts, d.Reason)
-		}
-	}
-}
-
-func limits(t *testing.T, connect Connect) {
-	b, l := connect(t), newLog()
-	subscribe(t, b, "shop.test.v1.Made", func(e broker.Event) error {
-		l.add(strconv.Itoa(len(e.Message().Body)))
-		return nil
-	}, broker.Queue("a"))
-	if err := b.Publish("shop.test.v1.Made", &broker.Message{Body: make([]byte, events.MaxMessage+1)}); err == nil {
-		t.Error("a message above the limit was taken")
-	}
-	publish(t, b, "shop.test.v1.Made", &broker.Message{Body: make([]byte, events.MaxMessage)})
-	if got := l.wait(t, 1); got[0] != strconv.Itoa(events.MaxMessage) {
-		t.Errorf("got %s bytes", got[0])
-	}
-	for _, topic := range []string{"", "a..b", ".a", "a.", "a.*", "a.>", "#", "a b", "é"} {
-		if err := b.Publish(topic, message(0)); err == nil {
-			t.Errorf("publish took topic %q", topic)
-		}
-		if s, err := b.Subscribe(topic, func(broker.Event) error { return nil }); err == nil {
-			t.Errorf("subscribe took topic %q", topic)
-			_ = s.Unsubscribe()
-		}
-	}
-}
-
-func publishContext(t *testing.T, connect Connect) {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	err := connect(t).Publish("shop.test.v1.Made", message(0), broker.PublishContext(ctx))
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("publish with an ended context: %v", err)
-	}
-}
-
-func waitDead(t *testing.T, b Broker, n int) []events.DeadLetter {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		list, err := b.DeadLetters(ctx, n+1)
-		if err == nil && len(list) == n {
-			return list
-		}
-		if len(list) > n {
-			t.Fatalf("%d dead letters, want %d: %v", len(list), n, list)
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatalf("waited %s for %d dead letters, got %d: %v", patience, n, len(list), err)
-		}
-	}
-}
-
-func noDead(t *testing.T, b Broker) {
-	t.Helper()
-	list, err := b.DeadLetters(context.Background(), 1)
-	if err != nil || len(list) != 0 {
-		t.Errorf("dead letters: %v, %v", list, err)
-	}
-}
-
-// receive takes one value, or fails.
-func receive[T any](t *testing.T, ch <-chan T, what string) T {
-	t.Helper()
-	select {
-	case v := <-ch:
-		return v
-	case <-time.After(patience):
-		t.Fatalf("waited %s for %s", patience, what)
-		panic("unreachable")
 	}
 }
