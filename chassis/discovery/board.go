@@ -2,8 +2,9 @@ package discovery
 
 import (
 	"context"
+	"maps"
 	"reflect"
-	"sort"
+	"slices"
 	"sync"
 
 	"go-micro.dev/v4/registry"
@@ -18,14 +19,17 @@ type board struct {
 }
 
 // entry is one service name's versions. A new value means a change, so pointers can be compared.
-type entry struct{ versions []*registry.Service }
+type entry struct {
+	versions []*registry.Service
+	hidden   bool // found by its name, and named in no list
+}
 
 func newBoard() *board {
 	return &board{services: make(map[string]*entry), watchers: make(map[*watcher]struct{})}
 }
 
 // put replaces what is known of name; an empty list removes it. Watchers are woken only when something differs.
-func (b *board) put(name string, versions []*registry.Service) {
+func (b *board) put(name string, versions []*registry.Service, hidden bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	old := b.services[name]
@@ -34,18 +38,18 @@ func (b *board) put(name string, versions []*registry.Service) {
 		return
 	case len(versions) == 0:
 		delete(b.services, name)
-	case old != nil && reflect.DeepEqual(old.versions, versions):
+	case old != nil && old.hidden == hidden && reflect.DeepEqual(old.versions, versions):
 		return
 	default:
-		b.services[name] = &entry{versions: versions}
+		b.services[name] = &entry{versions: versions, hidden: hidden}
 	}
 	for w := range b.watchers {
 		w.wake()
 	}
 }
 
-// get returns name's versions, or registry.ErrNotFound when there is none. It allocates copies of the services and
-// nodes, because go-micro's selectors filter them in place.
+// get returns name's versions, or registry.ErrNotFound when there is none: copies of the services and nodes, because
+// go-micro's selectors filter them in place.
 func (b *board) get(name string) ([]*registry.Service, error) {
 	b.mu.RLock()
 	e := b.services[name]
@@ -56,23 +60,17 @@ func (b *board) get(name string) ([]*registry.Service, error) {
 	return clone(e.versions), nil
 }
 
-// list returns every service, ordered by name and version.
+// list returns every service that is not hidden, ordered by name and version.
 func (b *board) list() []*registry.Service {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	names := make([]string, 0, len(b.services))
-	for name := range b.services {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	out := make([]*registry.Service, 0, len(names))
-	for _, name := range names {
-		out = append(out, clone(b.services[name].versions)...)
+	all := b.state("")
+	out := make([]*registry.Service, 0, len(all))
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		out = append(out, clone(all[name].versions)...)
 	}
 	return out
 }
 
-// state returns what a watcher of service ("" is all) compares with what it saw.
+// state returns what is known of service, or with "" of every one that is not hidden.
 func (b *board) state(service string) map[string]*entry {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
@@ -84,7 +82,9 @@ func (b *board) state(service string) map[string]*entry {
 		return out
 	}
 	for name, e := range b.services {
-		out[name] = e
+		if !e.hidden {
+			out[name] = e
+		}
 	}
 	return out
 }

@@ -45,11 +45,13 @@ type ConsulConfig struct {
 // by reflection) and metadata of a Service as against its nodes. A node read back has one pair more than was written
 // when the writer had none: "version".
 //
+// It holds one blocking query open for the list of services, and one for each name that somebody asked for. A Consul agent
+// takes 200 connections from one address unless limits.http_max_conns_per_client says otherwise.
+//
 // Node metadata "check" chooses the check: "grpc" (the default; the standard gRPC health service, overall),
 // "grpc:NAME" (of one gRPC service), "http:/path", "tcp" or "none".
 type Consul struct {
 	conf  ConsulConfig
-	now   clock
 	board *board
 	log   *slog.Logger
 
@@ -57,15 +59,14 @@ type Consul struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	regMu sync.Mutex // one write at a time, so that no repair brings back what Deregister removed
-	own   map[string]*registration
-
 	mu      sync.Mutex
 	client  *api.Client
+	hangUp  func() // closes the client's idle connections
 	options registry.Options
 	listing *feed[map[string]bool]
 	known   map[string]bool // every service Consul names; true when it is go-micro's
 	feeds   map[string]*feed[[]instance]
+	own     map[string]*registration
 	all     bool
 	closed  bool
 }
@@ -89,20 +90,21 @@ func NewConsul(conf ConsulConfig) (*Consul, error) {
 	if conf.Log == nil {
 		conf.Log = slog.New(slog.DiscardHandler)
 	}
-	client, err := dial(conf)
+	client, hangUp, err := dial(conf)
 	if err != nil {
 		return nil, fmt.Errorf("new consul registry: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Consul{
-		conf: conf, now: time.Now, board: newBoard(), log: conf.Log.With("registry", "consul"),
-		ctx: ctx, cancel: cancel, client: client, own: make(map[string]*registration),
+		conf: conf, board: newBoard(), log: conf.Log.With("registry", "consul"),
+		ctx: ctx, cancel: cancel, client: client, hangUp: hangUp, own: make(map[string]*registration),
 		known: make(map[string]bool), feeds: make(map[string]*feed[[]instance]),
 		options: registry.Options{Context: ctx, Timeout: conf.Timeout, Addrs: []string{conf.Address}},
 	}, nil
 }
 
-func dial(conf ConsulConfig) (*api.Client, error) {
+// dial makes a client, which connects when it is used, and the function that lets go of its connections.
+func dial(conf ConsulConfig) (*api.Client, func(), error) {
 	c := api.DefaultConfig()
 	if conf.Address != "" {
 		c.Address = conf.Address
@@ -110,7 +112,11 @@ func dial(conf ConsulConfig) (*api.Client, error) {
 	if conf.Token != "" {
 		c.Token = conf.Token
 	}
-	return api.NewClient(c)
+	client, err := api.NewClient(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	return client, c.HttpClient.CloseIdleConnections, nil
 }
 
 // Init applies go-micro options. registry.Addrs changes the agent's address, and is an error once the registry is in use.
@@ -127,11 +133,11 @@ func (c *Consul) Init(opts ...registry.Option) error {
 		}
 		conf := c.conf
 		conf.Address = o.Addrs[0]
-		client, err := dial(conf)
+		client, hangUp, err := dial(conf)
 		if err != nil {
 			return fmt.Errorf("init consul registry: %w", err)
 		}
-		c.conf, c.client = conf, client
+		c.conf, c.client, c.hangUp = conf, client, hangUp
 	}
 	c.options = o
 	return nil
@@ -156,5 +162,8 @@ func (c *Consul) Close() error {
 	c.cancel()
 	c.board.close()
 	c.wg.Wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hangUp()
 	return nil
 }

@@ -3,8 +3,9 @@ package discovery
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -56,14 +57,16 @@ func encodeNode(s *registry.Service, n *registry.Node, conf ConsulConfig) (*api.
 func tags(s *registry.Service, n *registry.Node, more []string) []string {
 	out := []string{tag}
 	add := func(t string) {
-		if t != "" && !contains(out, t) {
+		if t != "" && !slices.Contains(out, t) {
 			out = append(out, t)
 		}
 	}
 	if n.Metadata["module"] != "" {
 		add("module")
 	}
-	add(n.Metadata["protocol"])
+	for protocol := range strings.SplitSeq(n.Metadata["protocol"], ",") {
+		add(strings.TrimSpace(protocol))
+	}
 	version := s.Version
 	if version != "" && version[0] >= '0' && version[0] <= '9' {
 		version = "v" + version
@@ -124,7 +127,7 @@ func encodeMeta(s *registry.Service, n *registry.Node) (map[string]string, error
 	spread(meta, keyEndpoints, strings.Join(names, ", "))
 
 	more := make(map[string]string)
-	for _, k := range sortedKeys(n.Metadata) {
+	for _, k := range slices.Sorted(maps.Keys(n.Metadata)) {
 		v := n.Metadata[k]
 		_, taken := meta[k]
 		if (taken && meta[k] != v) || !plain(k) || len(v) > maxValue || len(meta) >= maxPairs/2 || reserved(k) {
@@ -155,7 +158,7 @@ func reserved(k string) bool {
 // plain keys are those Consul takes: letters, digits, - and _.
 func plain(k string) bool {
 	for _, r := range k {
-		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_') {
+		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_' {
 			return false
 		}
 	}
@@ -224,16 +227,7 @@ func decodeEntry(e *api.ServiceEntry) instance {
 		host = e.Node.Address
 	}
 	return instance{
-		version: version, endpoints: endpoints,
+		version: version, endpoints: endpoints, foreign: !slices.Contains(e.Service.Tags, tag),
 		node: &registry.Node{Id: e.Service.ID, Address: net.JoinHostPort(host, strconv.Itoa(e.Service.Port)), Metadata: meta},
 	}
-}
-
-func sortedKeys(m map[string]string) []string {
-	out := make([]string, 0, len(m))
-	for k := range m {
-		out = append(out, k)
-	}
-	sort.Strings(out)
-	return out
 }

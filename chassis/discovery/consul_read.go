@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/consul/api"
@@ -34,19 +36,10 @@ func (c *Consul) ListServices(...registry.ListOption) ([]*registry.Service, erro
 	if err := c.load(""); err != nil {
 		return nil, fmt.Errorf("list services of consul: %w", err)
 	}
-	list := c.board.list()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	out := list[:0]
-	for _, s := range list {
-		if c.known[s.Name] {
-			out = append(out, s)
-		}
-	}
-	return out, nil
+	return c.board.list(), nil
 }
 
-// Watch tells changes of one service (registry.WatchService) or of all; the package comment says in what form. An
+// Watch tells changes of one service (registry.WatchService) or of every go-micro service; the package comment says in what form. An
 // instance whose check turns critical is a "delete" of that node; when it passes again it is an "update" or a "create".
 func (c *Consul) Watch(opts ...registry.WatchOption) (registry.Watcher, error) {
 	var wo registry.WatchOptions
@@ -113,26 +106,21 @@ func (c *Consul) startLocked() *feed[map[string]bool] {
 	}
 	client := c.client
 	c.listing = newFeed(feedConfig[map[string]bool]{
-		what: "services", now: c.now, grace: c.conf.Grace, log: c.log, level: slog.LevelWarn,
+		what: "services", grace: c.conf.Grace, log: c.log, level: slog.LevelWarn,
 		fetch: func(ctx context.Context, q *api.QueryOptions) (map[string]bool, *api.QueryMeta, error) {
 			all, meta, err := client.Catalog().Services(q.WithContext(ctx))
 			out := make(map[string]bool, len(all))
 			for name, tags := range all {
 				if name != "consul" {
-					out[name] = contains(tags, tag)
+					out[name] = slices.Contains(tags, tag)
 				}
 			}
 			return out, meta, err
 		},
-		merge: func(old, fresh map[string]bool) (map[string]bool, bool) {
-			out := make(map[string]bool, len(fresh))
-			for name, v := range old {
-				out[name] = v
-			}
-			for name, v := range fresh {
-				out[name] = v
-			}
-			return out, len(out) > len(fresh)
+		merge: func(old, fresh map[string]bool) map[string]bool {
+			out := maps.Clone(old)
+			maps.Copy(out, fresh)
+			return out
 		},
 		publish:  c.setKnown,
 		returned: c.repair,
@@ -144,21 +132,17 @@ func (c *Consul) startLocked() *feed[map[string]bool] {
 // setKnown takes a new list: new names are followed when somebody wants all, and names that went are let go.
 func (c *Consul) setKnown(known map[string]bool) {
 	c.mu.Lock()
-	gone := make([]string, 0)
+	defer c.mu.Unlock()
 	for name, f := range c.feeds {
 		if _, ok := known[name]; !ok && !f.pinned {
 			f.stop()
 			delete(c.feeds, name)
-			gone = append(gone, name)
+			c.board.put(name, nil, false)
 		}
 	}
 	c.known = known
 	if c.all {
 		c.followAllLocked()
-	}
-	c.mu.Unlock()
-	for _, name := range gone {
-		c.board.put(name, nil)
 	}
 }
 
@@ -179,7 +163,7 @@ func (c *Consul) followLocked(name string) *feed[[]instance] {
 	client := c.client
 	var f *feed[[]instance]
 	f = newFeed(feedConfig[[]instance]{
-		what: name, now: c.now, grace: c.conf.Grace, log: c.log, level: slog.LevelDebug, // the list speaks for all
+		what: name, grace: c.conf.Grace, log: c.log, level: slog.LevelDebug, // the list speaks for all
 		fetch: func(ctx context.Context, q *api.QueryOptions) ([]instance, *api.QueryMeta, error) {
 			entries, meta, err := client.Health().Service(name, "", true, q.WithContext(ctx))
 			out := make([]instance, 0, len(entries))
@@ -191,10 +175,10 @@ func (c *Consul) followLocked(name string) *feed[[]instance] {
 		merge: merge,
 		publish: func(list []instance) {
 			c.mu.Lock()
-			current := c.feeds[name] == f // an answer that was on its way when the name was let go must not bring it back
-			c.mu.Unlock()
-			if current {
-				c.board.put(name, group(name, list))
+			defer c.mu.Unlock()
+			if c.feeds[name] == f { // an answer that was on its way when the name was let go must not bring it back
+				hidden := !slices.ContainsFunc(list, func(in instance) bool { return !in.foreign })
+				c.board.put(name, group(name, list), hidden)
 			}
 		},
 	})
@@ -208,15 +192,6 @@ func (c *Consul) goLocked(run func(context.Context)) {
 		return
 	}
 	c.wg.Go(func() { run(c.ctx) })
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 // longPoll is how long Consul may hold a blocking query.

@@ -37,6 +37,9 @@ func openConsul(t *testing.T, address string, change ...func(*discovery.ConsulCo
 	return r
 }
 
+// patience is for what must come, on a machine under load.
+const patience = 20 * time.Second
+
 // testWriter sends a log to the test's own.
 type testWriter struct{ t *testing.T }
 
@@ -102,7 +105,7 @@ func TestConsulChecks(t *testing.T) {
 			checks, err := client.Agent().Checks()
 			c := checks["check:"+id]
 			if err != nil || c == nil {
-				return fmt.Errorf("checks %v, %v", checks, err)
+				return fmt.Errorf("checks %v, %w", checks, err)
 			}
 			if c.Status != want || c.Output == "" {
 				return fmt.Errorf("check %q is %s: %q", c.Name, c.Status, c.Output)
@@ -128,7 +131,7 @@ func TestConsulChecks(t *testing.T) {
 	t.Logf("an instance that serves again came back after %s", took)
 
 	stop()
-	took = dt.Eventually(t, 5*time.Second, dt.WantNodes(reader, s.Name))
+	took = dt.Eventually(t, 4*time.Second, dt.WantNodes(reader, s.Name))
 	t.Logf("an instance whose port died left after %s", took)
 }
 
@@ -227,7 +230,7 @@ func TestConsulOutage(t *testing.T) {
 	took := dt.Eventually(t, 8*time.Second, func() error {
 		entries, _, err := client.Health().Service(name, "", true, nil)
 		if err != nil || len(entries) != 2 {
-			return fmt.Errorf("Consul has %d entries, %v", len(entries), err)
+			return fmt.Errorf("Consul has %d entries, %w", len(entries), err)
 		}
 		return nil
 	})

@@ -13,8 +13,3 @@
 //
 // What they return is shared and must not be changed: instances' metadata maps and endpoints belong to the snapshot.
 package discovery
-
-import "time"
-
-// clock is what the package knows of time; tests need no other one, since they wait for conditions.
-type clock func() time.Time

@@ -13,12 +13,11 @@ import (
 // feedConfig says what a feed asks for and where its answers go.
 type feedConfig[T any] struct {
 	what     string
-	now      clock
 	grace    time.Duration
 	log      *slog.Logger
 	level    slog.Level // of outages
 	fetch    func(ctx context.Context, q *api.QueryOptions) (T, *api.QueryMeta, error)
-	merge    func(old, fresh T) (merged T, shrunk bool)
+	merge    func(old, fresh T) T
 	publish  func(T)
 	returned func() // after an outage, at the first good answer; may be nil
 }
@@ -71,6 +70,7 @@ const (
 	firstBackoff = 100 * time.Millisecond
 	lastBackoff  = 5 * time.Second
 	pace         = 20 * time.Millisecond
+	answerWait   = 10 * time.Second
 )
 
 // run asks until ctx ends or stop is called.
@@ -94,13 +94,18 @@ func (f *feed[T]) run(ctx context.Context) {
 		first   = true
 	)
 	for ctx.Err() == nil {
-		began := f.now()
+		began := time.Now()
 		wait := longPoll
 		if left := until.Sub(began); left > 0 && left < wait {
 			wait = left
 		}
-		// Consul adds up to a sixteenth of jitter to the wait; beyond that the connection is dead.
-		qctx, done := context.WithTimeout(ctx, wait+wait/16+10*time.Second)
+		// Consul adds up to a sixteenth of jitter to the wait, and none where it has no index to wait for; beyond that the
+		// connection is dead.
+		limit := answerWait
+		if index > 0 {
+			limit += wait + wait/16
+		}
+		qctx, done := context.WithTimeout(ctx, limit)
 		fresh, meta, err := f.fetch(qctx, &api.QueryOptions{WaitIndex: index, WaitTime: wait})
 		done()
 		if ctx.Err() != nil {
@@ -113,7 +118,7 @@ func (f *feed[T]) run(ctx context.Context) {
 			outage, index = true, 0
 			f.settle(&first, err)
 			backoff = min(max(2*backoff, firstBackoff), lastBackoff)
-			pause(ctx, backoff/2+rand.N(backoff/2))
+			pause(ctx, backoff/2+rand.N(backoff/2)) //nolint:gosec // jitter
 			continue
 		}
 		backoff = 0
@@ -125,19 +130,19 @@ func (f *feed[T]) run(ctx context.Context) {
 		index = next
 		if outage {
 			outage = false
-			until = f.now().Add(f.grace)
+			until = time.Now().Add(f.grace)
 			f.log.Log(ctx, f.level, "Consul is back", "query", f.what)
 			if f.returned != nil {
 				f.returned()
 			}
 		}
-		if f.now().Before(until) && !first {
-			fresh, _ = f.merge(last, fresh)
+		if time.Now().Before(until) && !first {
+			fresh = f.merge(last, fresh)
 		}
 		last = fresh
 		f.publish(fresh)
 		f.settle(&first, nil)
-		if spent := f.now().Sub(began); spent < pace {
+		if spent := time.Since(began); spent < pace {
 			pause(ctx, pace-spent)
 		}
 	}

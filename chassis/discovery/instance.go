@@ -1,7 +1,8 @@
 package discovery
 
 import (
-	"sort"
+	"cmp"
+	"slices"
 
 	"go-micro.dev/v4/registry"
 )
@@ -10,6 +11,7 @@ import (
 // snapshot is easier to keep flat.
 type instance struct {
 	version   string
+	foreign   bool // registered by another tool
 	endpoints []*registry.Endpoint
 	node      *registry.Node
 }
@@ -17,7 +19,7 @@ type instance struct {
 // group builds go-micro's shape: one Service per version, versions and nodes in order. The endpoints are those of the
 // first node that has any: nodes of one version have the same.
 func group(name string, list []instance) []*registry.Service {
-	sort.Slice(list, func(i, j int) bool { return list[i].node.Id < list[j].node.Id })
+	slices.SortFunc(list, func(a, b instance) int { return cmp.Compare(a.node.Id, b.node.Id) })
 	byVersion := make(map[string]*registry.Service)
 	var out []*registry.Service
 	for _, in := range list {
@@ -32,21 +34,21 @@ func group(name string, list []instance) []*registry.Service {
 		}
 		s.Nodes = append(s.Nodes, in.node)
 	}
-	sort.Slice(out, func(i, j int) bool { return out[i].Version < out[j].Version })
+	slices.SortFunc(out, func(a, b *registry.Service) int { return cmp.Compare(a.Version, b.Version) })
 	return out
 }
 
-// merge adds to fresh the instances of old that it lacks, and says whether there were any.
-func merge(old, fresh []instance) ([]instance, bool) {
+// merge adds to fresh the instances of old that it lacks.
+func merge(old, fresh []instance) []instance {
 	have := make(map[string]bool, len(fresh))
 	for _, in := range fresh {
 		have[in.node.Id] = true
 	}
-	out := append([]instance(nil), fresh...)
+	out := slices.Clone(fresh)
 	for _, in := range old {
 		if !have[in.node.Id] {
 			out = append(out, in)
 		}
 	}
-	return out, len(out) > len(fresh)
+	return out
 }

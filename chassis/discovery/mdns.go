@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,7 +22,8 @@ type MDNSConfig struct {
 	Domain string
 	// Log gets trouble with the network; nil discards.
 	Log *slog.Logger
-	// Refresh is how often every known name is asked for; 0 is 5 s. An instance that misses three is dropped.
+	// Refresh is how often every known name is asked for; 0 is 5 s. An instance that misses three in a row is dropped with
+	// the fourth.
 	Refresh time.Duration
 }
 
@@ -35,13 +36,15 @@ type MDNSConfig struct {
 // registered comes from a snapshot, kept by their announcements and by a question every few seconds.
 //
 // An instance on a loopback address is told to this machine only. The mdns port is by its nature open to the network
-// of every interface; what is heard there names addresses, and a caller must not trust more in it than that.
+// of every interface. Only what comes from a neighbour is read (RFC 6762, section 11), but any neighbour can name
+// addresses: a caller must not trust more in an answer than that.
+//
+// A process that dies without a goodbye is dropped when it left three questions unanswered, within 20 s by default.
 //
 // Records have to fit one packet: when endpoint values are too long they are cut, names never.
 type MDNS struct {
 	conf  MDNSConfig
 	log   *slog.Logger
-	now   clock
 	host  string
 	board *board
 	wire  *wire
@@ -91,7 +94,7 @@ func NewMDNS(conf MDNSConfig) (*MDNS, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	m := &MDNS{
-		conf: conf, log: conf.Log.With("registry", "mdns"), now: time.Now, host: host + ".", board: newBoard(), wire: w,
+		conf: conf, log: conf.Log.With("registry", "mdns"), host: host + ".", board: newBoard(), wire: w,
 		ctx: ctx, cancel: cancel, options: registry.Options{Context: ctx},
 		own: make(map[string]map[string]*record), remote: make(map[string]map[string]*peer), asked: make(map[string]*question),
 	}
@@ -140,8 +143,8 @@ func (m *MDNS) Register(s *registry.Service, _ ...registry.RegisterOption) error
 }
 
 func (m *MDNS) announceNew(r *record) error {
-	if _, err := announcement(r, m.conf.Domain, recordTTL).Pack(); err != nil {
-		return err // a name that DNS cannot carry
+	if err := r.check(m.conf.Domain); err != nil {
+		return err
 	}
 	id := r.instance.node.Id
 	m.mu.Lock()
@@ -150,7 +153,7 @@ func (m *MDNS) announceNew(r *record) error {
 		return errClosed
 	}
 	old := m.own[r.service][id]
-	if old != nil && old.instance.version == r.instance.version && reflect.DeepEqual(old.txt, r.txt) && old.ip.Equal(r.ip) && old.port == r.port {
+	if old != nil && old.instance.version == r.instance.version && slices.Equal(old.txt, r.txt) && old.ip.Equal(r.ip) && old.port == r.port {
 		return nil
 	}
 	if m.own[r.service] == nil {
@@ -219,12 +222,11 @@ func (m *MDNS) goodbye(r *record) {
 	}
 }
 
-func (m *MDNS) say(msg *dns.Msg, private bool) bool {
+func (m *MDNS) say(msg *dns.Msg, private bool) {
 	err := m.wire.multicast(m.wire.listen, msg, private)
 	if err != nil && m.ctx.Err() == nil {
 		m.log.Warn("mdns announcement failed; other processes may not see this one", "error", err)
 	}
-	return err == nil
 }
 
 // publishLocked shows everyone what is known of a name: our own instances and the others'.
@@ -236,7 +238,7 @@ func (m *MDNS) publishLocked(service string) {
 	for _, p := range m.remote[service] {
 		list = append(list, p.instance)
 	}
-	m.board.put(service, group(service, list))
+	m.board.put(service, group(service, list), false)
 	if len(m.own[service]) == 0 {
 		delete(m.own, service)
 	}

@@ -3,6 +3,7 @@ package discovery
 import (
 	"context"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -84,7 +85,7 @@ func (m *MDNS) ask(name string, pinned bool) *question {
 		m.asked[name] = q
 		m.wg.Go(func() { m.first(name, q) })
 	}
-	q.last = m.now()
+	q.last = time.Now()
 	q.pinned = q.pinned || pinned
 	return q
 }
@@ -153,10 +154,9 @@ func (m *MDNS) refresh() {
 func (m *MDNS) wanted() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	now := m.now()
 	names := make(map[string]bool)
 	for name, q := range m.asked {
-		if name != "" && !q.pinned && now.Sub(q.last) > keepAsking && len(m.remote[name]) == 0 && len(m.own[name]) == 0 {
+		if name != "" && !q.pinned && time.Since(q.last) > keepAsking && len(m.remote[name]) == 0 && len(m.own[name]) == 0 {
 			delete(m.asked, name)
 			continue
 		}
@@ -210,13 +210,16 @@ func (m *MDNS) reply(id uint16, q dns.Question, from *net.UDPAddr) {
 	if !ok || (q.Qtype != dns.TypePTR && q.Qtype != dns.TypeANY) {
 		return
 	}
+	at := locate(from.IP)
+	if at == far {
+		return
+	}
 	var answers [][]dns.RR
-	local := ours(from.IP)
 	m.mu.Lock()
 	for name, byID := range m.own {
 		told := false
 		for _, r := range byID {
-			if r.private() && !local {
+			if r.private() && at != here {
 				continue
 			}
 			if name == service {
@@ -248,8 +251,13 @@ func (m *MDNS) absorb(msg *dns.Msg, from *net.UDPAddr) {
 	if idle {
 		return
 	}
-	for _, f := range parseAnswer(msg, m.conf.Domain) {
-		if f.ip.IsLoopback() && !ours(from.IP) {
+	list := parseAnswer(msg, m.conf.Domain)
+	if len(list) == 0 {
+		return
+	}
+	at := locate(from.IP)
+	for _, f := range list {
+		if at == far || f.ip.IsLoopback() && at != here {
 			continue // 127.0.0.1 of another machine is not ours
 		}
 		if name, ok := strings.CutSuffix(f.name, "."+listName+"."+m.conf.Domain+"."); ok {
@@ -288,7 +296,7 @@ func (m *MDNS) note(f found) {
 			m.publishLocked(service)
 			return
 		}
-		if p.found.address == f.address && equal(p.found.txt, f.txt) {
+		if p.found.address == f.address && slices.Equal(p.found.txt, f.txt) {
 			p.missed = 0
 			return
 		}
@@ -325,16 +333,4 @@ func (m *MDNS) note(f found) {
 			close(q.answered)
 		}
 	}
-}
-
-func equal(a, b []string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
 }

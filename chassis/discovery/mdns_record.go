@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"strconv"
 	"strings"
@@ -37,7 +38,7 @@ func newRecord(s *registry.Service, n *registry.Node, host string) (*record, err
 	}
 	ip := net.ParseIP(addr)
 	if ip == nil {
-		ips, err := net.LookupIP(addr)
+		ips, err := net.LookupIP(addr) //nolint:noctx // go-micro's Register has no context
 		if err != nil {
 			return nil, fmt.Errorf("resolve address %q: %w", n.Address, err)
 		}
@@ -48,10 +49,28 @@ func newRecord(s *registry.Service, n *registry.Node, host string) (*record, err
 		return nil, err
 	}
 	node := *n
+	node.Metadata = maps.Clone(n.Metadata)
 	return &record{
 		service: s.Name, instance: instance{version: s.Version, endpoints: s.Endpoints, node: &node},
 		txt: txt, host: host, ip: ip, port: uint16(port),
 	}, nil
+}
+
+// check refuses names that DNS does not carry or brings back otherwise: others would take them for different ones.
+func (r *record) check(domain string) error {
+	b, err := announcement(r, domain, recordTTL).Pack()
+	if err != nil {
+		return err
+	}
+	var back dns.Msg
+	if err := back.Unpack(b); err != nil {
+		return err
+	}
+	want := r.instance.node.Id + "." + r.service + "." + domain + "."
+	if got := parseAnswer(&back, domain); len(got) != 1 || got[0].name != want {
+		return fmt.Errorf("%q is no name for DNS", want)
+	}
+	return nil
 }
 
 // private records name an address that means something on this machine only, so they never leave it.

@@ -79,7 +79,7 @@ func TestMDNSWithStock(t *testing.T) {
 					return err
 				}
 			}
-			return fmt.Errorf("the stock registry lists %d services without %s, %v", len(list), s.Name, err)
+			return fmt.Errorf("the stock registry lists %d services without %s, %w", len(list), s.Name, err)
 		})
 		if err := ours.Deregister(s); err != nil {
 			t.Fatal(err)
@@ -153,7 +153,7 @@ func TestMDNSKilled(t *testing.T) {
 	r := openMDNS(t, domain, 200*time.Millisecond)
 	dt.Eventually(t, 20*time.Second, func() error {
 		if n, err := dt.Nodes(r, "victim"); err != nil || len(n) != 1 {
-			return fmt.Errorf("nodes %v, %v", n, err)
+			return fmt.Errorf("nodes %v, %w", n, err)
 		}
 		return nil
 	})

@@ -26,12 +26,14 @@ const (
 	maxTXT = 8000
 	// maxUnpacked bounds what a stranger's record may unzip to.
 	maxUnpacked = 1 << 20
+	// valueDepth is how deep go-micro describes an endpoint's values.
+	valueDepth = 3
 )
 
-// encodeTXT packs p. When it is too long the endpoints' values go first, deepest first, then the values, then their
-// metadata: names are what a caller needs, the rest is for display.
+// encodeTXT packs p. When it is too long the endpoints' values are cut, the deepest first, and with the last of them the
+// endpoints' metadata: names are what a caller needs, the rest is for display.
 func encodeTXT(p payload) ([]string, error) {
-	for level := 3; level >= 0; level-- {
+	for depth := valueDepth; ; depth-- {
 		text, err := packTXT(p)
 		if err != nil {
 			return nil, err
@@ -39,9 +41,11 @@ func encodeTXT(p payload) ([]string, error) {
 		if len(text) <= maxTXT {
 			return split(text, 255), nil
 		}
-		p.Endpoints = trim(p.Endpoints, level)
+		if depth == 0 {
+			return nil, fmt.Errorf("its record is longer than %d bytes even without endpoint values", maxTXT)
+		}
+		p.Endpoints = trim(p.Endpoints, depth-1)
 	}
-	return nil, fmt.Errorf("its record is longer than %d bytes even without endpoint values", maxTXT)
 }
 
 func packTXT(p payload) (string, error) {

@@ -119,19 +119,32 @@ func receive(conn *net.UDPConn, fn func(m *dns.Msg, from *net.UDPAddr)) {
 	}
 }
 
-// ours reports whether ip is an address of this machine.
-func ours(ip net.IP) bool {
+// place is where a packet came from.
+type place int
+
+const (
+	far  place = iota // beyond a router: no business of mdns
+	near              // on a network that this machine is on
+	here              // this machine
+)
+
+func locate(ip net.IP) place {
 	if ip.IsLoopback() {
-		return true
+		return here
 	}
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
-		return false
+		return far
 	}
+	out := far
 	for _, a := range addrs {
-		if n, ok := a.(*net.IPNet); ok && n.IP.Equal(ip) {
-			return true
+		switch n, ok := a.(*net.IPNet); {
+		case !ok:
+		case n.IP.Equal(ip):
+			return here
+		case n.Contains(ip):
+			out = near
 		}
 	}
-	return false
+	return out
 }

@@ -1,8 +1,9 @@
 package discovery
 
 import (
+	"maps"
 	"reflect"
-	"sort"
+	"slices"
 	"sync"
 
 	"go-micro.dev/v4/registry"
@@ -100,13 +101,8 @@ func compare(seen, now map[string]*entry) []*registry.Result {
 			names[name] = true
 		}
 	}
-	sorted := make([]string, 0, len(names))
-	for name := range names {
-		sorted = append(sorted, name)
-	}
-	sort.Strings(sorted)
 	var out []*registry.Result
-	for _, name := range sorted {
+	for _, name := range slices.Sorted(maps.Keys(names)) {
 		out = append(out, compareName(versions(seen[name]), versions(now[name]))...)
 	}
 	return out
@@ -124,7 +120,7 @@ func versions(e *entry) map[string]*registry.Service {
 
 func compareName(old, now map[string]*registry.Service) []*registry.Result {
 	var came, went []*registry.Result
-	for _, version := range keys(now) {
+	for _, version := range slices.Sorted(maps.Keys(now)) {
 		s := now[version]
 		before, known := old[version]
 		switch {
@@ -134,7 +130,7 @@ func compareName(old, now map[string]*registry.Service) []*registry.Result {
 			came = append(came, &registry.Result{Action: registry.Update.String(), Service: clone([]*registry.Service{s})[0]})
 		}
 	}
-	for _, version := range keys(old) {
+	for _, version := range slices.Sorted(maps.Keys(old)) {
 		before := old[version]
 		gone := missing(before, now[version])
 		if len(gone) == 0 {
@@ -145,15 +141,6 @@ func compareName(old, now map[string]*registry.Service) []*registry.Result {
 		went = append(went, &registry.Result{Action: registry.Delete.String(), Service: clone([]*registry.Service{&c})[0]})
 	}
 	return append(came, went...)
-}
-
-func keys(m map[string]*registry.Service) []string {
-	out := make([]string, 0, len(m))
-	for k := range m {
-		out = append(out, k)
-	}
-	sort.Strings(out)
-	return out
 }
 
 // grew reports whether now has a node that old lacks or has otherwise, or other endpoints.

@@ -34,7 +34,7 @@ func (e *Error) Document(instance, traceID string) Document {
 	code := HTTPStatus(e.Code)
 	return Document{
 		Type: "about:blank", Title: title(code), Status: code, Detail: e.Message, Instance: instance,
-		Code: codeNames[e.Code], Reason: e.Reason, TraceID: traceID, Errors: e.Fields,
+		Code: codeName(e.Code), Reason: e.Reason, TraceID: traceID, Errors: e.Fields,
 	}
 }
 
@@ -134,11 +134,15 @@ func codeOf(status int) codes.Code {
 	}
 }
 
-func reasonOf(c codes.Code) string { return codeNames[c] }
-
-// codeNames are the names of google/rpc/code.proto, by number.
-var codeNames = [...]string{
-	"OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED",
-	"RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS",
-	"UNAUTHENTICATED",
+// codeName is the name that google/rpc/code.proto gives a code.
+func codeName(c codes.Code) string {
+	names := [...]string{
+		"OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED",
+		"RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS",
+		"UNAUTHENTICATED",
+	}
+	if int(c) < len(names) {
+		return names[c]
+	}
+	return "UNKNOWN"
 }

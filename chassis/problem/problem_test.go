@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -85,7 +86,7 @@ func TestCauseStaysInside(t *testing.T) {
 }
 
 func TestWrite(t *testing.T) {
-	r := httptest.NewRequest("GET", "/v1/carts/x?email=secret", nil)
+	r := httptest.NewRequest(http.MethodGet, "/v1/carts/x?email=secret", nil)
 	w := httptest.NewRecorder()
 	problem.Write(w, r, problem.Invalid(problem.Field{Path: "cart_id", Message: "must be a UUID"}), "abc")
 	var doc problem.Document

@@ -57,7 +57,7 @@ func FromStatus(s *status.Status) *Error {
 		}
 	}
 	if e.Reason == "" {
-		e.Reason = reasonOf(s.Code())
+		e.Reason = codeName(s.Code())
 	}
 	return e
 }
@@ -97,7 +97,7 @@ func fromMicro(m *microerrors.Error) *Error {
 	reason := m.Status
 	code := codeOf(int(m.Code))
 	if reason == "" {
-		reason = reasonOf(code)
+		reason = codeName(code)
 	}
 	return &Error{Code: code, Reason: reason, Message: m.Detail}
 }

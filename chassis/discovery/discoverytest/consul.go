@@ -15,11 +15,12 @@ import (
 	"time"
 )
 
-// Agent is a Consul dev agent on ports of its own at 127.0.0.1. It keeps nothing: after a restart its catalogue is empty.
+// Agent is a Consul agent on ports of its own at 127.0.0.1.
 type Agent struct {
 	Address string // of its HTTP API
 
 	binary string
+	mode   []string // its arguments beside the ports
 	ports  []int
 	mu     sync.Mutex
 	cmd    *exec.Cmd
@@ -28,8 +29,20 @@ type Agent struct {
 }
 
 // StartConsul starts the binary that the environment variable CLEAVE_TEST_CONSUL names, waits until it takes
-// registrations, and stops it with the test. The test fails when there is none.
+// registrations, and stops it with the test. The test fails when there is none. The agent keeps nothing: after a restart
+// its catalogue is empty.
 func StartConsul(t *testing.T) *Agent {
+	t.Helper()
+	return start(t, "-dev")
+}
+
+// StartDurableConsul is StartConsul for a server that knows after a restart what it knew before.
+func StartDurableConsul(t *testing.T) *Agent {
+	t.Helper()
+	return start(t, "-server", "-bootstrap-expect=1", "-node=durable", "-data-dir="+t.TempDir())
+}
+
+func start(t *testing.T, mode ...string) *Agent {
 	t.Helper()
 	binary := os.Getenv("CLEAVE_TEST_CONSUL")
 	if binary == "" {
@@ -39,7 +52,7 @@ func StartConsul(t *testing.T) *Agent {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &Agent{binary: binary, ports: freePorts(t, 4), output: output}
+	a := &Agent{binary: binary, mode: mode, ports: freePorts(t, 4), output: output}
 	a.Address = "127.0.0.1:" + strconv.Itoa(a.ports[0])
 	t.Cleanup(func() {
 		a.Kill()
@@ -58,9 +71,10 @@ func StartConsul(t *testing.T) *Agent {
 func (a *Agent) Start(t *testing.T) {
 	t.Helper()
 	port := func(i int) string { return strconv.Itoa(a.ports[i]) }
-	cmd := exec.Command(a.binary, "agent", "-dev", "-bind=127.0.0.1", "-client=127.0.0.1", "-log-level=warn",
+	args := append([]string{"agent", "-bind=127.0.0.1", "-client=127.0.0.1", "-log-level=warn"}, a.mode...)
+	cmd := exec.Command(a.binary, append(args,
 		"-http-port="+port(0), "-server-port="+port(1), "-serf-lan-port="+port(2), "-serf-wan-port="+port(3), "-grpc-port=-1",
-		"-grpc-tls-port=-1", "-dns-port=-1", "-hcl=ports { https = -1 }", "-hcl=disable_update_check = true")
+		"-grpc-tls-port=-1", "-dns-port=-1", "-hcl=ports { https = -1 }", "-hcl=disable_update_check = true")...)
 	cmd.Stdout, cmd.Stderr = a.output, a.output
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("start consul: %v", err)
@@ -135,8 +149,8 @@ func freePorts(t *testing.T, n int) []int {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer l.Close() // all at the end, so that no port comes twice
-		out = append(out, l.Addr().(*net.TCPAddr).Port)
+		defer func() { _ = l.Close() }()                //nolint:gocritic // all at the end, so that no port comes twice
+		out = append(out, l.Addr().(*net.TCPAddr).Port) //nolint:errcheck // a TCP listener has no other
 	}
 	return out
 }
