@@ -15,8 +15,10 @@ import (
 	"go-micro.dev/v4/client"
 	"go-micro.dev/v4/registry"
 
-	"github.com/cleavehq/cleave/chassis/data"
+	"github.com/cleavehq/cleave/chassis/fault"
+	"github.com/cleavehq/cleave/chassis/outbox"
 	"github.com/cleavehq/cleave/chassis/rpc"
+	"github.com/cleavehq/cleave/chassis/topology"
 )
 
 // Config says which modules a host runs, and on what.
@@ -36,23 +38,37 @@ type Config struct {
 	Advertise string
 	// Version of the modules; in the registry.
 	Version string
-	// HostName names this host in the registry; default a new UUID.
+	// HostName names this host in the registry and in the topology; default a new UUID. Processes that do the same work may share one.
 	HostName string
+	// Topology says how the calls of each module are split among hosts, and which modules run in this one; see Follow. Nil: a module
+	// runs where it is started, and all of its instances are alike.
+	Topology *topology.Table
 	Log      *slog.Logger
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 	// DrainWait is how long callers have to notice that a module left; default 1 s.
 	DrainWait time.Duration
-	// Metrics receives the client's metrics; may be nil.
+	// Metrics receives the metrics of the client, the outboxes and the inboxes; may be nil.
 	Metrics prometheus.Registerer
+	// Fault holds the failpoints that the operator armed; nil for none.
+	Fault *fault.Points
+	// Remote makes modules of this host call each other over the wire, as if they ran elsewhere. Else their calls are direct.
+	Remote bool
+	// Watch checks modules that say SharesMemory; for tests.
+	Watch *rpc.Watch
 }
 
 // Host runs modules in this process.
 type Host struct {
 	c      Config
 	client *rpc.Client
+	events *outbox.Metrics
+	local  *rpc.Local      // nil when every call is remote
 	ctx    context.Context // ends when the host has stopped: what a module runs in the background
 	cancel context.CancelFunc
+
+	placing sync.Mutex // held while modules are started or stopped
+	closed  bool       // nothing is started any more; under placing
 
 	mu      sync.Mutex
 	running []*running
@@ -63,7 +79,9 @@ type running struct {
 	name   string
 	db     *sql.DB
 	server *rpc.Server
+	cancel context.CancelFunc // ends the context that the module was started with
 	stop   func(context.Context) error
+	relay  func() // ends the relay and waits for it
 }
 
 // New makes a host that runs nothing yet. It fails when two modules have one name, or something needed is missing.
@@ -90,15 +108,25 @@ func New(c Config) (*Host, error) {
 	if c.HostName == "" {
 		c.HostName = uuid.NewString()
 	}
-	cl, err := rpc.NewClient(rpc.ClientConfig{Registry: c.Registry, Broker: c.Broker, Log: c.Log, Metrics: c.Metrics})
+	var local *rpc.Local
+	if !c.Remote {
+		local = &rpc.Local{Watch: c.Watch}
+	}
+	cl, err := rpc.NewClient(rpc.ClientConfig{
+		Registry: c.Registry, Broker: c.Broker, Log: c.Log, Metrics: c.Metrics, Local: local, Router: c.Topology,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("host: %w", err)
 	}
+	m, err := outbox.NewMetrics(c.Metrics)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("host: %w", err), cl.Close())
+	}
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Host{c: c, client: cl, ctx: ctx, cancel: cancel}, nil
+	return &Host{c: c, client: cl, events: m, local: local, ctx: ctx, cancel: cancel}, nil
 }
 
-// Client calls modules, wherever they run.
+// Client calls modules, wherever they run: those of this host directly, unless Config says Remote.
 func (h *Host) Client() client.Client { return h.client }
 
 // Addresses returns the address of each running module, by name.
@@ -112,17 +140,32 @@ func (h *Host) Addresses() map[string]string {
 	return out
 }
 
-// Start opens the databases, starts the modules and registers them. When it returns nil all of them serve. When one fails, those
-// that were started are stopped and its error is returned. ctx bounds the start only.
+// Start opens the databases, starts the modules that the topology places here, all of them without one, and registers them. When it
+// returns nil they serve. When one fails, those that were started are stopped and its error is returned. ctx bounds the start only.
 func (h *Host) Start(ctx context.Context) error {
+	h.placing.Lock()
 	for _, m := range h.c.Modules {
-		r, err := h.start(ctx, m)
-		if err != nil {
+		if !h.c.Topology.Places(m.Name, h.c.HostName) {
+			h.c.Log.InfoContext(ctx, "module runs elsewhere, as the topology says", "module", m.Name)
+			continue
+		}
+		if err := h.run(ctx, m); err != nil {
+			h.placing.Unlock()
 			return errors.Join(fmt.Errorf("start %s: %w", m.Name, err), h.Shutdown(context.WithoutCancel(ctx)))
 		}
-		h.mu.Lock()
-		h.running = append(h.running, r)
-		h.mu.Unlock()
 	}
+	h.placing.Unlock()
+	return nil
+}
+
+// run starts a module and remembers it.
+func (h *Host) run(ctx context.Context, m Module) error {
+	r, err := h.start(ctx, m)
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	h.running = append(h.running, r)
+	h.mu.Unlock()
 	return nil
 }

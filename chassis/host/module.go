@@ -13,6 +13,9 @@ import (
 	"go-micro.dev/v4/client"
 	"go-micro.dev/v4/server"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/cleavehq/cleave/chassis/fault"
+	"github.com/cleavehq/cleave/chassis/verify"
 )
 
 // Module is one piece of business, ready to be run by a host. It is data: making one starts nothing.
@@ -21,8 +24,13 @@ type Module struct {
 	Name string
 	// Contract is the file that holds the module's service: the server learns its methods from it and serves it by reflection.
 	Contract protoreflect.FileDescriptor
-	// Migrations are goose files, NNNNN_name.sql, in the root of the file system.
+	// Migrations are goose files, migrations/NNNNN_name.sql.
 	Migrations fs.FS
+	// Invariants are the laws of the module's data, for `cleave verify`; may be nil.
+	Invariants []verify.Check
+	// SharesMemory says that the module's handlers are fit for direct calls with the caller's own messages, on the caller's goroutine; see
+	// rpc.ServerConfig. Else they get copies.
+	SharesMemory bool
 	// Start builds the module from its dependencies and registers its handler with s, before s listens. The stop function is
 	// called after the server has finished its last call; it may be nil. ctx ends when the host stops.
 	Start func(ctx context.Context, d Deps, s server.Server) (stop func(context.Context) error, err error)
@@ -32,14 +40,20 @@ type Module struct {
 type Deps struct {
 	// Name of the module.
 	Name string
-	// DB is the module's own database, migrated.
+	// DB is the module's own database, migrated. The tables of package outbox are in it.
 	DB *sql.DB
+	// OpenDB opens another database beside the module's own, for a part that keeps books of its own, and migrates it. The caller closes it.
+	OpenDB func(ctx context.Context, name string, migrations fs.FS) (*sql.DB, error)
 	// Client calls other modules, through their generated client interfaces.
 	Client client.Client
-	// Broker carries events.
+	// Broker carries events. The topics that outbox.Subscribe is given on it are in order together.
 	Broker broker.Broker
 	// Log has the module's name in it.
 	Log *slog.Logger
 	// Now is the clock.
 	Now func() time.Time
+	// Owner names this module in this process, for leases: no other module, process or run has the same.
+	Owner string
+	// Fault holds the failpoints that the operator armed; nil for none.
+	Fault *fault.Points
 }

@@ -2,13 +2,19 @@ package host
 
 import (
 	"context"
+	"database/sql"
 	"errors"
+	"io/fs"
+	"log/slog"
 	"net"
+	"sync"
 
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cleavehq/cleave/chassis/data"
+	"github.com/cleavehq/cleave/chassis/idempotency"
+	"github.com/cleavehq/cleave/chassis/outbox"
 	"github.com/cleavehq/cleave/chassis/rpc"
 )
 
@@ -20,27 +26,63 @@ func (h *Host) start(ctx context.Context, m Module) (_ *running, err error) {
 			err = errors.Join(err, r.close(ctx))
 		}
 	}()
-	if r.db, err = data.Open(ctx, data.Config{URL: h.c.DataURL, Dir: h.c.DataDir, Module: m.Name, Migrations: m.Migrations}); err != nil {
+	r.db, err = data.Open(ctx, data.Config{
+		URL: h.c.DataURL, Dir: h.c.DataDir, Module: m.Name, Migrations: m.Migrations,
+		Schemas: []data.Schema{outbox.Schema(), idempotency.Schema()},
+	})
+	if err != nil {
 		return nil, err
 	}
 	listen, advertise := h.addresses()
 	r.server, err = rpc.NewServer(rpc.ServerConfig{
 		Name: m.Name, ID: uuid.NewString(), Version: h.c.Version, Address: listen, Advertise: advertise, Contract: m.Contract,
 		Registry: h.c.Registry, Broker: h.c.Broker, Log: log, DrainWait: h.c.DrainWait,
+		Local: h.local, SharesMemory: m.SharesMemory,
 		Metadata: map[string]string{"module": m.Name, "host": h.c.HostName},
 	})
 	if err != nil {
 		return nil, err
 	}
-	deps := Deps{Name: m.Name, DB: r.db, Client: h.client, Broker: h.c.Broker, Log: log, Now: h.c.Now}
-	if r.stop, err = m.Start(h.ctx, deps, r.server); err != nil {
+	owner := m.Name + "." + uuid.NewString()
+	if r.relay, err = h.relay(m.Name, r.db, owner, log); err != nil {
 		return nil, err
 	}
-	if err = r.server.Start(); err != nil {
+	inbox := outbox.Inbox{Now: h.c.Now, Log: log, Fault: h.c.Fault, Metrics: h.events}
+	deps := Deps{
+		Name: m.Name, DB: r.db, OpenDB: h.openDB, Client: h.client, Broker: inbox.On(h.c.Broker), Log: log, Now: h.c.Now, Owner: owner, Fault: h.c.Fault,
+	}
+	var own context.Context
+	own, r.cancel = context.WithCancel(h.ctx)
+	if r.stop, err = m.Start(own, deps, r.server); err != nil {
+		return nil, err
+	}
+	if err := r.server.Start(); err != nil {
 		return nil, err
 	}
 	log.InfoContext(ctx, "module serves", "address", r.server.Address())
 	return r, nil
+}
+
+func (h *Host) openDB(ctx context.Context, name string, migrations fs.FS) (*sql.DB, error) {
+	return data.Open(ctx, data.Config{URL: h.c.DataURL, Dir: h.c.DataDir, Module: name, Migrations: migrations})
+}
+
+// relay publishes the module's events until the result is called, which waits for its end.
+func (h *Host) relay(module string, db *sql.DB, owner string, log *slog.Logger) (stop func(), err error) {
+	relay, err := outbox.NewRelay(outbox.RelayConfig{
+		DB: db, Broker: h.c.Broker, Owner: owner, Module: module, Log: log, Now: h.c.Now, Fault: h.c.Fault, Metrics: h.events,
+	})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var done sync.WaitGroup
+	done.Go(func() {
+		if err := relay.Run(ctx); err != nil {
+			log.ErrorContext(ctx, "the relay ended", "error", err)
+		}
+	})
+	return func() { cancel(); done.Wait() }, nil
 }
 
 // addresses fills in the port that Listen may lack.
@@ -58,6 +100,9 @@ func (h *Host) addresses() (listen, advertise string) {
 // Shutdown drains every module at once: each leaves the registry, goes on serving until callers have noticed, finishes what runs,
 // and stops. It returns when all have, or when ctx ends: then calls that still run are cut. A second call does nothing.
 func (h *Host) Shutdown(ctx context.Context) error {
+	h.placing.Lock()
+	defer h.placing.Unlock()
+	h.closed = true
 	h.mu.Lock()
 	running := h.running
 	h.running = nil
@@ -82,8 +127,14 @@ func (r *running) close(ctx context.Context) error {
 	if r.server != nil {
 		errs = append(errs, r.server.Shutdown(ctx))
 	}
+	if r.cancel != nil {
+		r.cancel()
+	}
 	if r.stop != nil {
 		errs = append(errs, r.stop(ctx))
+	}
+	if r.relay != nil {
+		r.relay()
 	}
 	if r.db != nil {
 		errs = append(errs, r.db.Close())

@@ -1,0 +1,84 @@
+package rpc
+
+import (
+	"cmp"
+	"errors"
+	"log/slog"
+	"time"
+
+	"go-micro.dev/v4/broker"
+	"go-micro.dev/v4/registry"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+const (
+	defaultMaxMessage = 4 << 20
+	defaultMaxConns   = 10_000
+	maxStreams        = 1_000
+	maxHeaderList     = 64 << 10
+	sniffTimeout      = 5 * time.Second
+	stopTimeout       = 30 * time.Second
+)
+
+// ServerConfig is what a Server needs. Name, Contract, Registry and Log must be given.
+type ServerConfig struct {
+	// Name in the registry.
+	Name string
+	// ID tells this instance from others of that name; the node's id is NAME-ID.
+	ID string
+	// Version of the service; default "dev".
+	Version string
+	// Address to listen on; default 127.0.0.1:0, a free port on loopback.
+	Address string
+	// Advertise is the host that others reach this server at, without a port; default the one of Address, or this machine's first
+	// private address when Address is a wildcard.
+	Advertise string
+	// Contract holds the services that handlers are registered for. A handler that it doesn't know is served over go-micro's RPC only.
+	Contract protoreflect.FileDescriptor
+	Registry registry.Registry
+	// Broker serves go-micro subscribers; connected and disconnected by its owner. Default go-micro's in-memory broker.
+	Broker broker.Broker
+	// Metadata goes into the registry, besides version, module, host, schema, protocol, transport and started.
+	Metadata map[string]string
+	Log      *slog.Logger
+	// DrainWait is how long callers have to notice that the server left the registry; default 1 s.
+	DrainWait time.Duration
+	// RegisterInterval is how often the registration is repeated, so that a registry that lost it has it back; default 10 s.
+	RegisterInterval time.Duration
+	// MaxMessage is the largest message in bytes, either way; default 4 MiB.
+	MaxMessage int
+	// NoLane keeps the server from speaking the fast lane (docs/lane.md), and from saying in the registry that it does.
+	NoLane bool
+	// Local is the table from which clients in this process call this server directly; nil when they don't.
+	Local *Local
+	// SharesMemory says that the handlers may be given the caller's own messages by a direct call, on the caller's goroutine: they neither
+	// change a request nor keep a message or a part of one after they return, and they return soon after their context ends. Else they
+	// get copies, and a goroutine. Watch finds those that are not fit for it.
+	SharesMemory bool
+	// MaxConns is how many connections are served at once; default 10,000.
+	MaxConns int
+}
+
+func (c *ServerConfig) fill() error {
+	switch {
+	case c.Name == "":
+		return errors.New("rpc: ServerConfig.Name is empty")
+	case c.Contract == nil:
+		return errors.New("rpc: ServerConfig.Contract is nil")
+	case c.Registry == nil:
+		return errors.New("rpc: ServerConfig.Registry is nil")
+	case c.Log == nil:
+		return errors.New("rpc: ServerConfig.Log is nil")
+	}
+	c.ID = cmp.Or(c.ID, "1")
+	c.Version = cmp.Or(c.Version, "dev")
+	c.Address = cmp.Or(c.Address, "127.0.0.1:0")
+	c.DrainWait = cmp.Or(c.DrainWait, time.Second)
+	c.RegisterInterval = cmp.Or(c.RegisterInterval, 10*time.Second)
+	c.MaxMessage = cmp.Or(c.MaxMessage, defaultMaxMessage)
+	c.MaxConns = cmp.Or(c.MaxConns, defaultMaxConns)
+	if c.Broker == nil {
+		c.Broker = broker.NewMemoryBroker()
+	}
+	return nil
+}

@@ -1,0 +1,213 @@
+// Package callctx is the context of one call on the side that serves it: deadline, cancellation, trace and metadata in one allocation,
+// with a timer only when somebody waits for its end.
+//
+// It hides every value of its parent: what crosses a call is what crosses a wire.
+package callctx
+
+import (
+	"context"
+	"fmt"
+	"net/textproto"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go-micro.dev/v4/metadata"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/cleavehq/cleave/chassis/telemetry"
+)
+
+// Keys are the keys under which others look for what a Context holds. Their packages keep them to themselves, so they are asked for once.
+type Keys struct{ meta, span, cancel any }
+
+// NewKeys finds the keys. It fails when a package looks for its value in another way than it used to.
+func NewKeys() (*Keys, error) {
+	ask := func(f func(context.Context)) any {
+		p := &probe{Context: context.Background(), done: make(chan struct{})}
+		f(p)
+		return p.key
+	}
+	k := &Keys{
+		meta: ask(func(ctx context.Context) { metadata.FromContext(ctx) }),
+		span: ask(func(ctx context.Context) { trace.SpanFromContext(ctx) }),
+		cancel: ask(func(ctx context.Context) {
+			_, cancel := context.WithCancel(ctx)
+			cancel()
+		}),
+	}
+	if k.meta == nil || k.span == nil || k.cancel == nil {
+		return nil, fmt.Errorf("callctx: the keys of metadata, span and cancel are %v, %v, %v", k.meta, k.span, k.cancel)
+	}
+	return k, nil
+}
+
+// Metadata is ctx's metadata as it lies there: not a copy, not to be changed.
+func (k *Keys) Metadata(ctx context.Context) metadata.Metadata {
+	md, _ := ctx.Value(k.meta).(metadata.Metadata)
+	return md
+}
+
+// probe remembers the key that it was asked for.
+type probe struct {
+	context.Context
+	done chan struct{}
+	key  any
+}
+
+func (p *probe) Done() <-chan struct{} { return p.done }
+
+func (p *probe) Value(key any) any {
+	p.key = key
+	return nil
+}
+
+// AfterFunc keeps package context from starting a goroutine.
+func (p *probe) AfterFunc(func()) func() bool { return func() bool { return true } }
+
+// Context is a context.Context. It is made by Init, and ends by Cancel at the latest; then it may still be asked, but not used again.
+type Context struct {
+	parent   context.Context
+	keys     *Keys
+	deadline time.Time
+	span     span
+	from     trace.SpanContext // the caller's
+
+	inner atomic.Pointer[context.Context] // made when somebody waits
+
+	mu     sync.Mutex
+	meta   metadata.Metadata
+	whole  bool // meta has the trace in it
+	err    error
+	cancel context.CancelFunc
+}
+
+var _ context.Context = (*Context)(nil)
+
+// span carries a span's context, and records nothing.
+type span struct {
+	noop.Span
+	sc trace.SpanContext
+}
+
+func (s *span) SpanContext() trace.SpanContext { return s.sc }
+
+// Init readies c for a call that ends with parent, or at the deadline if that is not zero. from is the caller's span; md belongs to c from now on.
+func (c *Context) Init(parent context.Context, keys *Keys, deadline time.Time, from trace.SpanContext, md metadata.Metadata) {
+	c.parent, c.keys, c.deadline, c.from, c.meta = parent, keys, deadline, from, md
+	if d, ok := parent.Deadline(); ok && (deadline.IsZero() || d.Before(deadline)) {
+		c.deadline = d
+	}
+	c.span.sc = telemetry.Child(from)
+}
+
+// Deadline implements context.Context.
+func (c *Context) Deadline() (time.Time, bool) { return c.deadline, !c.deadline.IsZero() }
+
+// Done implements context.Context.
+func (c *Context) Done() <-chan struct{} {
+	if in := c.inner.Load(); in != nil {
+		return (*in).Done()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if in := c.inner.Load(); in != nil {
+		return (*in).Done()
+	}
+	var ctx context.Context
+	var cancel context.CancelFunc
+	if c.deadline.IsZero() {
+		ctx, cancel = context.WithCancel(c.parent)
+	} else {
+		ctx, cancel = context.WithDeadline(c.parent, c.deadline)
+	}
+	if c.err != nil {
+		cancel()
+	}
+	c.cancel = cancel
+	c.inner.Store(&ctx)
+	return ctx.Done()
+}
+
+// Err implements context.Context.
+func (c *Context) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ended()
+}
+
+func (c *Context) ended() error {
+	switch in := c.inner.Load(); {
+	case c.err != nil:
+	case in != nil:
+		c.err = (*in).Err()
+	case c.parent.Err() != nil:
+		c.err = c.parent.Err()
+	case !c.deadline.IsZero() && !time.Now().Before(c.deadline):
+		c.err = context.DeadlineExceeded
+	}
+	return c.err
+}
+
+// Cancel ends it.
+func (c *Context) Cancel() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil {
+		if in := c.inner.Load(); in != nil {
+			c.err = (*in).Err() // why it ended, if it did
+		}
+		if c.err == nil {
+			c.err = context.Canceled
+		}
+	}
+	if c.cancel != nil {
+		c.cancel()
+	}
+}
+
+// Value implements context.Context: it knows the trace, go-micro's metadata, and how package context ties a child to it.
+func (c *Context) Value(key any) any {
+	switch key {
+	case c.keys.span:
+		return &c.span
+	case c.keys.meta:
+		return c.Metadata()
+	case c.keys.cancel:
+		if in := c.inner.Load(); in != nil {
+			return (*in).Value(key)
+		}
+	}
+	return nil
+}
+
+// Metadata is what came with the call, the trace included. It belongs to the call.
+func (c *Context) Metadata() metadata.Metadata {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.whole {
+		c.whole = true
+		if c.meta == nil {
+			c.meta = make(metadata.Metadata, 1)
+		}
+		if c.from.IsValid() {
+			c.meta[textproto.CanonicalMIMEHeaderKey(telemetry.Header)] = traceparent(c.from)
+		}
+	}
+	return c.meta
+}
+
+// Get is what came with the call under a canonical key, other than the trace.
+func (c *Context) Get(key string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.meta[key]
+}
+
+func traceparent(sc trace.SpanContext) string {
+	m := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(trace.ContextWithSpanContext(context.Background(), sc), m)
+	return m[telemetry.Header]
+}

@@ -1,0 +1,91 @@
+package rpc
+
+import (
+	"context"
+	"maps"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go-micro.dev/v4/client"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/descriptorpb"
+
+	"github.com/cleavehq/cleave/chassis/problem"
+)
+
+type methodKey struct{}
+
+// WithMethod tells the client which method is called. It needs to be told when the request is a dynamic message, or one that is declared
+// in another file than its service; else it finds the method by itself.
+func WithMethod(md protoreflect.MethodDescriptor) client.CallOption {
+	return func(o *client.CallOptions) {
+		if o.Context == nil {
+			o.Context = context.Background()
+		}
+		o.Context = context.WithValue(o.Context, methodKey{}, md)
+	}
+}
+
+// methodInfo is what the client needs to know of a method.
+type methodInfo struct {
+	path         string // of gRPC
+	idempotent   bool   // may be sent twice
+	clientStream bool
+	ok           prometheus.Observer // of calls that went well; nil when there is one for each service
+}
+
+// methodID is under what the client remembers a method.
+type methodID struct {
+	service, endpoint string
+	message           protoreflect.FullName
+}
+
+// method finds out what it can about the endpoint of req.
+func (c *Client) method(req client.Request, o *client.CallOptions) (*methodInfo, error) {
+	if o.Context != nil {
+		if md, ok := o.Context.Value(methodKey{}).(protoreflect.MethodDescriptor); ok {
+			return infoOf(md), nil
+		}
+	}
+	var file protoreflect.FileDescriptor
+	id := methodID{service: req.Service(), endpoint: req.Endpoint()}
+	if m, ok := req.Body().(proto.Message); ok {
+		d := m.ProtoReflect().Descriptor()
+		file = d.ParentFile()
+		id.message = d.FullName()
+	}
+	if known, ok := (*c.methods.Load())[id]; ok {
+		return known, nil
+	}
+	service, name, ok := strings.Cut(req.Endpoint(), ".")
+	if !ok || service == "" || name == "" || strings.ContainsAny(req.Endpoint(), "/ ") || strings.Contains(name, ".") {
+		return nil, problem.InvalidArgument("BAD_ENDPOINT", "endpoint %q is not of the form Service.Method", req.Endpoint())
+	}
+	info := &methodInfo{path: "/" + service + "/" + name, clientStream: true}
+	if file != nil {
+		if sd := file.Services().ByName(protoreflect.Name(service)); sd != nil {
+			md := sd.Methods().ByName(protoreflect.Name(name))
+			if md == nil {
+				return nil, problem.Unimplemented("NO_SUCH_METHOD", "%s has no method %s", sd.FullName(), name)
+			}
+			info = infoOf(md)
+		}
+	}
+	info.ok = c.metrics.calls.WithLabelValues(req.Service(), req.Endpoint(), codes.OK.String())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	next := maps.Clone(*c.methods.Load())
+	next[id] = info
+	c.methods.Store(&next)
+	return info, nil
+}
+
+func infoOf(md protoreflect.MethodDescriptor) *methodInfo {
+	info := &methodInfo{path: "/" + string(md.Parent().FullName()) + "/" + string(md.Name()), clientStream: md.IsStreamingClient()}
+	if o, ok := md.Options().(*descriptorpb.MethodOptions); ok {
+		info.idempotent = o.GetIdempotencyLevel() != descriptorpb.MethodOptions_IDEMPOTENCY_UNKNOWN
+	}
+	return info
+}

@@ -1,0 +1,163 @@
+package rpc
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/stats"
+
+	"github.com/cleavehq/cleave/chassis/problem"
+)
+
+const (
+	minEjection = time.Second
+	maxEjection = 30 * time.Second
+	dialTimeout = time.Second
+	idlePeer    = time.Minute
+)
+
+// peer is one address and the connection to it.
+type peer struct {
+	address string
+	conn    *grpc.ClientConn
+	lanes   lanes
+	running atomic.Int64
+	used    atomic.Int64 // UnixNano of the last begin
+
+	mu       sync.Mutex
+	until    time.Time // ejected until then
+	ejection time.Duration
+}
+
+func (p *peer) begin() {
+	p.running.Add(1)
+	p.used.Store(time.Now().UnixNano())
+}
+
+func (p *peer) end() { p.running.Add(-1) }
+
+// eject takes the peer out of the choice for a while, for twice as long as the last time when it did not recover in between. It says
+// whether it was in the choice until now.
+func (p *peer) eject(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now.Before(p.until) {
+		return false
+	}
+	p.ejection = min(max(2*p.ejection, minEjection), maxEjection)
+	p.until = now.Add(p.ejection)
+	return true
+}
+
+// restore forgets past failures: the peer has answered.
+func (p *peer) restore() {
+	p.mu.Lock()
+	p.until, p.ejection = time.Time{}, 0
+	p.mu.Unlock()
+}
+
+func (p *peer) ejectedAt(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return now.Before(p.until)
+}
+
+// peer returns the peer at an address; the connection is made by the first call.
+func (c *Client) peer(address string) (*peer, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, problem.Unavailable("CLIENT_CLOSED", "the client is closed")
+	}
+	if p, ok := c.peers[address]; ok {
+		return p, nil
+	}
+	conn, err := grpc.NewClient("passthrough:///"+address,
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(c.c.MaxMessage), grpc.MaxCallSendMsgSize(c.c.MaxMessage)),
+		grpc.WithMaxHeaderListSize(maxHeaderList),
+		grpc.WithStatsHandler(attempts{}),
+		grpc.WithDisableServiceConfig(), grpc.WithIdleTimeout(0),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 3 * time.Second}),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},
+			MinConnectTimeout: dialTimeout,
+		}),
+	)
+	if err != nil {
+		return nil, problem.Internal(fmt.Errorf("rpc: connect to %s: %w", address, err))
+	}
+	p := &peer{address: address, conn: conn}
+	p.used.Store(time.Now().UnixNano())
+	c.peers[address] = p
+	return p, nil
+}
+
+// sweep closes the connections that no call has used for a minute: their instances are gone, or nobody needs them.
+func (c *Client) sweep() {
+	tick := time.NewTicker(idlePeer / 2)
+	defer tick.Stop()
+	for {
+		select {
+		case <-c.ctx.Done():
+			return
+		case now := <-tick.C:
+			c.mu.Lock()
+			var idle []*peer
+			for address, p := range c.peers {
+				if p.running.Load() == 0 && now.UnixNano()-p.used.Load() > int64(idlePeer) {
+					delete(c.peers, address)
+					idle = append(idle, p)
+				}
+			}
+			c.mu.Unlock()
+			for _, p := range idle {
+				p.lanes.close()
+				_ = p.conn.Close()
+			}
+		}
+	}
+}
+
+// attempt is what grpc-go tells us of one attempt of a call.
+type attempt struct {
+	sent     atomic.Bool // its headers were handed to the connection
+	answered atomic.Bool // the server sent something
+}
+
+type attemptKey struct{}
+
+// attempts is a stats.Handler that notes into the attempt of the call's context.
+type attempts struct{}
+
+// TagRPC implements stats.Handler.
+func (attempts) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context { return ctx }
+
+// HandleRPC implements stats.Handler.
+func (attempts) HandleRPC(ctx context.Context, s stats.RPCStats) {
+	a, ok := ctx.Value(attemptKey{}).(*attempt)
+	if !ok {
+		return
+	}
+	switch s.(type) {
+	case *stats.Begin: // grpc-go begins again when the server surely hasn't seen it
+		a.sent.Store(false)
+	case *stats.OutHeader:
+		a.sent.Store(true)
+	case *stats.InHeader, *stats.InTrailer:
+		a.answered.Store(true)
+	}
+}
+
+// TagConn implements stats.Handler.
+func (attempts) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+
+// HandleConn implements stats.Handler.
+func (attempts) HandleConn(context.Context, stats.ConnStats) {}
