@@ -1,0 +1,278 @@
+package api
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"go-micro.dev/v4/client"
+	"go-micro.dev/v4/registry"
+	"go-micro.dev/v4/selector"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/dynamicpb"
+
+	"github.com/cleavehq/cleave/api/internal/transcode"
+	"github.com/cleavehq/cleave/chassis/problem"
+	"github.com/cleavehq/cleave/chassis/rpc"
+)
+
+// Media types.
+const (
+	jsonType   = "application/json"
+	ndjsonType = "application/x-ndjson"
+)
+
+// call serves one request on its route.
+func (x *exchange) call(e *endpoint, values []string) {
+	answer := jsonType
+	if e.desc.IsStreamingServer() {
+		answer = ndjsonType
+	}
+	if !accepts(x.r.Header.Values("Accept"), answer) {
+		x.failWith(http.StatusNotAcceptable, problem.InvalidArgument("NOT_ACCEPTABLE", "the answer is %s, which Accept excludes", answer))
+		return
+	}
+	body, status, err := x.body(e)
+	if err != nil {
+		x.failWith(status, err)
+		return
+	}
+	query, err := url.ParseQuery(x.r.URL.RawQuery)
+	if err != nil || !utf8.ValidString(x.r.URL.RawQuery) {
+		x.fail(problem.InvalidArgument("BAD_QUERY", "the query is not percent-encoded as it should be"))
+		return
+	}
+	var in *dynamicpb.Message
+	if e.binding.IsRaw() {
+		in, err = e.binding.RawRequest(values, query, x.raw(body))
+	} else {
+		in, err = e.binding.Request(values, query, body)
+	}
+	if err != nil {
+		x.fail(err)
+		return
+	}
+	ctx, err := x.keyed(e)
+	if err != nil {
+		x.fail(err)
+		return
+	}
+	x.r = x.r.WithContext(ctx)
+	if e.desc.IsStreamingServer() {
+		x.stream(e, in)
+		return
+	}
+	x.unary(e, in)
+}
+
+func (x *exchange) unary(e *endpoint, in *dynamicpb.Message) {
+	out := dynamicpb.NewMessage(e.desc.Output())
+	c := x.g.c.Client
+	opts := append(e.callOptions(), client.WithRequestTimeout(x.g.c.Timeout))
+	if err := c.Call(x.r.Context(), c.NewRequest(e.service, e.name, in), out, opts...); err != nil {
+		x.fail(x.upstream(err))
+		return
+	}
+	b, err := e.binding.Response(out)
+	if err != nil {
+		x.fail(problem.Internal(err))
+		return
+	}
+	h := x.w.Header()
+	h.Set("Content-Type", jsonType)
+	h.Set("Content-Length", strconv.Itoa(len(b)+1))
+	x.w.WriteHeader(http.StatusOK)
+	if x.r.Method != http.MethodHead {
+		_, _ = x.w.Write(append(b, '\n')) // the client may be gone
+	}
+}
+
+// callOptions tell the client which method is called, and which instances have it. When it knows of none that has, because the routes are
+// a moment older than what it knows, any will do.
+func (e *endpoint) callOptions() []client.CallOption {
+	opts := []client.CallOption{rpc.WithMethod(e.desc)}
+	if e.only == nil {
+		return opts
+	}
+	return append(opts, client.WithSelectOption(selector.WithFilter(func(all []*registry.Service) []*registry.Service {
+		var out []*registry.Service
+		for _, s := range all {
+			some := *s
+			some.Nodes = nil
+			for _, n := range s.Nodes {
+				if e.only[hashOf(n)] {
+					some.Nodes = append(some.Nodes, n)
+				}
+			}
+			if len(some.Nodes) > 0 {
+				out = append(out, &some)
+			}
+		}
+		if len(out) == 0 {
+			return all
+		}
+		return out
+	})))
+}
+
+// stream sends a line a message. The first one is awaited before the status is sent, so that a refusal has its own.
+func (x *exchange) stream(e *endpoint, in *dynamicpb.Message) {
+	ctx, cancel := context.WithCancel(x.r.Context())
+	defer cancel()
+	c := x.g.c.Client
+	s, err := c.Stream(ctx, c.NewRequest(e.service, e.name, in, client.StreamingRequest()), e.callOptions()...)
+	if err != nil {
+		x.fail(x.upstream(err))
+		return
+	}
+	defer func() { _ = s.Close() }()
+	if err := s.Send(in); err != nil && !errors.Is(err, io.EOF) {
+		x.fail(x.upstream(err))
+		return
+	}
+	flush := http.NewResponseController(x.w)
+	for began := false; ; began = true {
+		out := dynamicpb.NewMessage(e.desc.Output())
+		err := s.Recv(out)
+		var line []byte
+		if err == nil {
+			line, err = e.binding.Response(out)
+		}
+		end := errors.Is(err, io.EOF)
+		if err != nil && !end && !began {
+			x.fail(x.upstream(err))
+			return
+		}
+		if !began {
+			x.w.Header().Set("Content-Type", ndjsonType)
+			x.w.WriteHeader(http.StatusOK)
+		}
+		if end || x.r.Method == http.MethodHead {
+			return
+		}
+		if err != nil {
+			x.failLate(x.upstream(err))
+			return
+		}
+		if _, err := x.w.Write(append(line, '\n')); err != nil {
+			return // the client is gone
+		}
+		_ = flush.Flush()
+	}
+}
+
+// failLate ends a stream that had begun well: with a line that says why, and by cutting the connection, so that nobody takes a part for
+// the whole.
+func (x *exchange) failLate(err error) {
+	x.fail(err) // counts and logs: the status is sent
+	doc := x.problem(problem.HTTPStatus(problem.From(err).Code), err)
+	_, _ = x.w.Write(append(append([]byte(`{"error":`), bytes.TrimSpace(doc)...), '}', '\n'))
+	_ = http.NewResponseController(x.w).Flush()
+	panic(http.ErrAbortHandler) //nolint:forbidigo // net/http's way to cut a connection
+}
+
+// upstream is what a client is told of an error of a call.
+func (x *exchange) upstream(err error) error {
+	p := problem.From(err)
+	switch {
+	case p.Reason == "NO_SUCH_METHOD": // the instance has an older contract than the route
+		return problem.Unavailable("NO_SUCH_METHOD", "%s", p.Message).Because(err)
+	case p.Code == codes.ResourceExhausted && strings.HasPrefix(p.Message, "grpc: received message larger"):
+		return problem.New(codes.Internal, "ANSWER_TOO_LARGE", "the answer is larger than the gateway takes: ask for less").Because(err)
+	case p.Code == codes.Internal, p.Code == codes.Unknown, p.Code == codes.DataLoss:
+		return problem.Internal(err) // a service that isn't ours may have said too much
+	case p.Code == codes.Canceled && x.r.Context().Err() == nil:
+		return problem.Unavailable("CANCELED", "the service gave up").Because(err)
+	}
+	return err
+}
+
+// body reads the body of a request. status goes with err.
+func (x *exchange) body(e *endpoint) (_ []byte, status int, err error) {
+	tooLarge := problem.InvalidArgument("BODY_TOO_LARGE", "the body has more than %d bytes", x.g.c.MaxBody)
+	if x.r.ContentLength > x.g.c.MaxBody { // it need not be read
+		return nil, http.StatusRequestEntityTooLarge, tooLarge
+	}
+	b, err := io.ReadAll(http.MaxBytesReader(x.w.ResponseWriter, x.r.Body, x.g.c.MaxBody))
+	var over *http.MaxBytesError
+	switch {
+	case errors.As(err, &over):
+		return nil, http.StatusRequestEntityTooLarge, tooLarge
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, http.StatusRequestTimeout, problem.DeadlineExceeded("BODY_TOO_SLOW", "the body did not arrive in time").Because(err)
+	case err != nil:
+		return nil, http.StatusBadRequest, problem.InvalidArgument("BODY_UNREADABLE", "the body can't be read to its end").Because(err)
+	case len(b) == 0:
+		return nil, 0, nil
+	case !e.binding.HasBody():
+		return nil, http.StatusBadRequest, problem.InvalidArgument("BODY_NOT_ALLOWED", "%s takes no body", x.route)
+	}
+	if enc := x.r.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
+		return nil, http.StatusUnsupportedMediaType, problem.InvalidArgument("UNSUPPORTED_CONTENT_ENCODING", "the body must not be encoded")
+	}
+	if e.binding.IsRaw() {
+		return b, 0, nil
+	}
+	if !isJSON(x.r.Header.Values("Content-Type")) {
+		return nil, http.StatusUnsupportedMediaType, problem.InvalidArgument("UNSUPPORTED_MEDIA_TYPE", "the body must be %s, and Content-Type say so", jsonType)
+	}
+	if !utf8.Valid(b) {
+		return nil, http.StatusBadRequest, problem.InvalidArgument("BAD_JSON", "the body is not UTF-8")
+	}
+	return b, 0, nil
+}
+
+// raw is a body that isn't looked at, with the headers that may sign it: all but those that say who the caller is.
+func (x *exchange) raw(body []byte) transcode.Raw {
+	r := transcode.Raw{ContentType: x.r.Header.Get("Content-Type"), Data: body, Header: make(map[string]string, len(x.r.Header))}
+	for name, values := range x.r.Header {
+		switch name {
+		case "Authorization", "Cookie", "Proxy-Authorization":
+		default:
+			r.Header[name] = strings.ToValidUTF8(strings.Join(values, ", "), "\uFFFD")
+		}
+	}
+	return r
+}
+
+func isJSON(contentType []string) bool {
+	if len(contentType) != 1 {
+		return false
+	}
+	t, params, err := mime.ParseMediaType(contentType[0])
+	charset, has := params["charset"]
+	return err == nil && t == jsonType && (!has || strings.EqualFold(charset, "utf-8"))
+}
+
+// accepts says whether the Accept headers let a media type through: what is said of it most closely decides (RFC 9110 section 12.5.1). No
+// header, or nonsense, lets all through.
+func accepts(accept []string, media string) bool {
+	kind, _, _ := strings.Cut(media, "/")
+	closest, ok, some := 0, false, false
+	for part := range strings.SplitSeq(strings.Join(accept, ","), ",") {
+		t, params, err := mime.ParseMediaType(part)
+		if err != nil {
+			continue
+		}
+		some = true
+		closeness := 1 + slices.Index([]string{"*/*", kind + "/*", media}, t)
+		if closeness == 0 || closeness < closest {
+			continue
+		}
+		q, err := strconv.ParseFloat(cmp.Or(params["q"], "1"), 64)
+		wanted := err != nil || q > 0
+		ok = wanted || ok && closeness == closest
+		closest = closeness
+	}
+	return ok || !some
+}

@@ -1,0 +1,157 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go-micro.dev/v4/client"
+	"go-micro.dev/v4/registry"
+	"golang.org/x/net/netutil"
+)
+
+// Name of the gateway in the registry.
+const Name = "gateway"
+
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 30 * time.Second
+	writeTimeout      = 30 * time.Second // of one write
+	idleTimeout       = 2 * time.Minute
+	hardMaxHeader     = 1 << 20          // net/http's own limit, far above ours, which has a problem document
+	drainWait         = time.Second      // for those in front of us to notice
+	drainTime         = 15 * time.Second // for what runs
+)
+
+// Config is what a Gateway needs. Registry, Client and Log must be given.
+type Config struct {
+	Registry registry.Registry
+	// Client calls the services; chassis/rpc's.
+	Client client.Client
+	Log    *slog.Logger
+	// Metrics is what /metrics shows and the gateway adds to; default a new one.
+	Metrics *prometheus.Registry
+	// Version is in the registry and in /openapi.json; default "dev".
+	Version string
+	// Advertise is the host that is registered; default the one it listens on.
+	Advertise string
+	// MaxBody of a request in bytes; default 4 MiB.
+	MaxBody int64
+	// MaxHeader is how many bytes the headers of a request may have; default 64 KiB.
+	MaxHeader int
+	// MaxInFlight is how many requests are served at once; default 4,096.
+	MaxInFlight int
+	// MaxConns is how many connections are served at once; default 10,000.
+	MaxConns int
+	// Timeout of a unary call; default 10 s.
+	Timeout time.Duration
+	// Now is the clock; default time.Now.
+	Now func() time.Time
+}
+
+// Gateway is an http.Handler that is kept current by Run.
+type Gateway struct {
+	c        Config
+	metrics  *metrics
+	scrape   http.Handler
+	table    atomic.Pointer[table] // nil until the registry has answered
+	contract *contracts
+	changes  chan struct{} // the registry has changed, or a contract has come
+	inFlight chan struct{}
+	draining atomic.Bool
+}
+
+// New makes a gateway that knows no routes yet.
+func New(c Config) (*Gateway, error) {
+	if c.Registry == nil || c.Client == nil || c.Log == nil {
+		return nil, errors.New("api: Registry, Client and Log are needed")
+	}
+	c.Version = cmp.Or(c.Version, "dev")
+	c.MaxBody = cmp.Or(c.MaxBody, 4<<20)
+	c.MaxHeader = cmp.Or(c.MaxHeader, 64<<10)
+	c.MaxInFlight = cmp.Or(c.MaxInFlight, 4096)
+	c.MaxConns = cmp.Or(c.MaxConns, 10_000)
+	c.Timeout = cmp.Or(c.Timeout, 10*time.Second)
+	if c.Metrics == nil {
+		c.Metrics = prometheus.NewRegistry()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	m, err := newMetrics(c.Metrics)
+	if err != nil {
+		return nil, fmt.Errorf("api: register metrics: %w", err)
+	}
+	changes := make(chan struct{}, 1)
+	return &Gateway{
+		c: c, metrics: m, scrape: promhttp.HandlerFor(c.Metrics, promhttp.HandlerOpts{}), changes: changes,
+		contract: newContracts(m, c.Log, func() { poke(changes) }), inFlight: make(chan struct{}, c.MaxInFlight),
+	}, nil
+}
+
+// Serve runs the gateway on ln: it keeps the routes current, registers the gateway, and serves. When ctx ends it leaves the registry,
+// serves for a second longer so that those in front notice, finishes what runs, for 15 s at most, and returns nil. It closes ln.
+func (g *Gateway) Serve(ctx context.Context, ln net.Listener) error {
+	e, err := newEntry(g.c, ln.Addr())
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	stop, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	watched := make(chan error, 1)
+	go func() { watched <- g.Run(stop) }()
+
+	srv := &http.Server{
+		Handler: g.Handler(), ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: max(hardMaxHeader, 2*g.c.MaxHeader), // it answers in plain text, and resets those who go on sending
+		ErrorLog:       slog.NewLogLogger(g.c.Log.Handler(), slog.LevelDebug),
+	}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(netutil.LimitListener(ln, g.c.MaxConns)) }()
+
+	kept := make(chan struct{})
+	go func() {
+		defer close(kept)
+		e.keep(stop)
+	}()
+
+	select {
+	case err = <-served: // it can't serve
+		err = fmt.Errorf("api: serve: %w", err)
+	case <-ctx.Done():
+		err = g.drain(srv, e)
+	}
+	cancel()
+	<-kept
+	return errors.Join(err, <-watched)
+}
+
+func (g *Gateway) drain(srv *http.Server, e *entry) error {
+	g.draining.Store(true)
+	e.leave()
+	wait(context.Background(), drainWait)
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	if err := srv.Shutdown(ctx); err != nil {
+		return fmt.Errorf("api: requests that still ran were cut: %w", errors.Join(err, srv.Close()))
+	}
+	return nil
+}
+
+// wait returns after d, or when ctx ends.
+func wait(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,295 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"go-micro.dev/v4/metadata"
+
+	"github.com/cleavehq/cleave/chassis/authn"
+	"github.com/cleavehq/cleave/chassis/idempotency"
+	"github.com/cleavehq/cleave/chassis/problem"
+	"github.com/cleavehq/cleave/chassis/telemetry"
+)
+
+const (
+	requestIDHeader = "X-Request-Id"
+	reasonNotReady  = "NOT_READY"
+)
+
+// Handler serves the routes, and beside them /, /openapi.json, /healthz, /readyz and /metrics.
+func (g *Gateway) Handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := g.c.Now()
+		x := &exchange{g: g, w: &recorder{ResponseWriter: w}, route: "none"}
+		x.r = r.WithContext(x.begin(r))
+		defer func() { g.metrics.done(r.Method, x.route, x.w.status, g.c.Now().Sub(start)) }()
+		defer func() {
+			if p := recover(); p != nil {
+				x.panicked(p)
+			}
+		}()
+		x.serve()
+	})
+}
+
+// exchange is one request and its answer.
+type exchange struct {
+	g     *Gateway
+	w     *recorder
+	r     *http.Request
+	id    string // X-Request-Id
+	route string // template of the route, for the metrics
+}
+
+// recorder remembers the status, and gives every write its time: a client that doesn't read must not keep us.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *recorder) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.timed()
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *recorder) timed() {
+	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(writeTimeout)) // a test's writer has none
+}
+
+// Write implements http.ResponseWriter.
+func (w *recorder) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	w.timed()
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap is for http.ResponseController.
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// begin gives the request its trace and its id, and tells the client of both.
+func (x *exchange) begin(r *http.Request) context.Context {
+	ctx := telemetry.WithTraceparent(r.Context(), r.Header.Get(telemetry.Header))
+	id := r.Header.Get(requestIDHeader)
+	if !saneID(id) {
+		id = uuid.NewString()
+	}
+	x.id = id
+	h := x.w.Header()
+	h.Set(requestIDHeader, id)
+	h.Set("Traceparent", telemetry.Traceparent(ctx))
+	h.Set("X-Content-Type-Options", "nosniff")
+	md := metadata.Metadata{requestIDHeader: id}
+	if token, ok := bearer(r); ok {
+		md[authn.Header] = "Bearer " + token
+	}
+	if ip := source(r); ip != "" {
+		md[sourceHeader] = ip
+	}
+	return metadata.NewContext(ctx, md)
+}
+
+// bearer returns the request's access token (RFC 6750, 2.1). Credentials of other kinds stay here, and so do two of them: the service would
+// see one, and something in between perhaps the other.
+func bearer(r *http.Request) (token string, ok bool) {
+	all := r.Header.Values(authn.Header)
+	if len(all) != 1 {
+		return "", false
+	}
+	scheme, token, _ := strings.Cut(all[0], " ")
+	token = strings.TrimSpace(token)
+	return token, strings.EqualFold(scheme, "Bearer") && token != "" && len(token) <= authn.MaxToken && !strings.ContainsFunc(token, func(c rune) bool {
+		return c <= ' ' || c > '~'
+	})
+}
+
+// headerSize is how many bytes the request had before its body.
+func headerSize(r *http.Request) int {
+	n := len(r.Method) + len(r.RequestURI) + len(r.Host)
+	for k, vs := range r.Header {
+		for _, v := range vs {
+			n += len(k) + len(v) + len(": \r\n")
+		}
+	}
+	return n
+}
+
+func saneID(id string) bool {
+	return id != "" && len(id) <= 128 && !strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' })
+}
+
+// The gateway's own pages. No service can have them.
+const (
+	indexPage    = "/"
+	openapiPage  = "/openapi.json"
+	metricsPage  = "/metrics"
+	livenessPage = "/healthz"
+	readyPage    = "/readyz"
+)
+
+func ownPages() []string {
+	return []string{indexPage, openapiPage, metricsPage, livenessPage, readyPage}
+}
+
+func (x *exchange) serve() {
+	if headerSize(x.r) > x.g.c.MaxHeader {
+		x.failWith(http.StatusRequestHeaderFieldsTooLarge,
+			problem.InvalidArgument("HEADER_TOO_LARGE", "the headers and the address have more than %d bytes", x.g.c.MaxHeader))
+		return
+	}
+	switch x.r.URL.Path {
+	case livenessPage:
+		x.own(func() { _, _ = x.w.Write([]byte("ok\n")) })
+		return
+	case readyPage:
+		x.own(x.ready)
+		return
+	}
+	select {
+	case x.g.inFlight <- struct{}{}:
+		x.g.metrics.inFlight.Inc()
+		defer func() {
+			<-x.g.inFlight
+			x.g.metrics.inFlight.Dec()
+		}()
+	default:
+		x.fail(problem.Unavailable("OVERLOADED", "the gateway serves %d requests already", cap(x.g.inFlight)))
+		return
+	}
+	switch x.r.URL.Path {
+	case indexPage:
+		x.own(x.index)
+	case openapiPage:
+		x.own(x.document)
+	case metricsPage:
+		x.own(func() { x.g.scrape.ServeHTTP(x.w, x.r) })
+	default:
+		x.routed()
+	}
+}
+
+// own serves a page of the gateway's own, which can be read only.
+func (x *exchange) own(page func()) {
+	x.route = x.r.URL.Path
+	if x.r.Method != http.MethodGet && x.r.Method != http.MethodHead {
+		x.notAllowed([]string{http.MethodGet, http.MethodHead})
+		return
+	}
+	page()
+}
+
+func (x *exchange) ready() {
+	switch {
+	case x.g.draining.Load():
+		x.fail(problem.Unavailable("DRAINING", "the gateway is about to stop"))
+	case x.g.table.Load() == nil:
+		x.fail(problem.Unavailable(reasonNotReady, "the registry has not answered yet"))
+	default:
+		_, _ = x.w.Write([]byte("ok\n"))
+	}
+}
+
+// routed finds the route and serves it.
+func (x *exchange) routed() {
+	t := x.g.table.Load()
+	if t == nil {
+		x.fail(problem.Unavailable(reasonNotReady, "the registry has not answered yet"))
+		return
+	}
+	method := x.r.Method
+	m, allowed, found := t.tree.Find(method, x.r.URL.EscapedPath())
+	if !found && method == http.MethodHead {
+		m, allowed, found = t.tree.Find(http.MethodGet, x.r.URL.EscapedPath())
+	}
+	switch {
+	case found:
+		x.route = m.Value.template.String()
+		x.call(m.Value, m.Values)
+	case len(allowed) > 0:
+		x.notAllowed(allowed)
+	default:
+		x.fail(problem.NotFound("ROUTE_NOT_FOUND", "there is no %.200s here; /openapi.json has all that is", x.r.URL.Path))
+	}
+}
+
+func (x *exchange) notAllowed(allowed []string) {
+	if slices.Contains(allowed, http.MethodGet) && !slices.Contains(allowed, http.MethodHead) {
+		allowed = append(allowed, http.MethodHead)
+	}
+	x.w.Header().Set("Allow", strings.Join(allowed, ", "))
+	x.failWith(http.StatusMethodNotAllowed,
+		problem.Unimplemented("METHOD_NOT_ALLOWED", "the method is %.20s; this path has %s", x.r.Method, strings.Join(allowed, ", ")))
+}
+
+// fail answers with the problem that err is.
+func (x *exchange) fail(err error) { x.failWith(problem.HTTPStatus(problem.From(err).Code), err) }
+
+func (x *exchange) failWith(status int, err error) {
+	p := problem.From(err)
+	x.g.metrics.refused.WithLabelValues(p.Reason).Inc()
+	level := slog.LevelDebug
+	if status >= http.StatusInternalServerError && p.Reason != reasonNotReady {
+		level = slog.LevelWarn
+	}
+	x.g.c.Log.Log(x.r.Context(), level, "request failed", "method", x.r.Method, "path", x.r.URL.Path, "status", status, "reason", p.Reason, "error", err)
+	if x.w.status != 0 {
+		return // the answer has begun
+	}
+	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests || p.Reason == idempotency.ReasonInUse {
+		x.w.Header().Set("Retry-After", "1")
+	}
+	body := x.problem(status, err)
+	h := x.w.Header()
+	h.Set("Content-Type", problem.MediaType)
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	x.w.WriteHeader(status)
+	if x.r.Method != http.MethodHead {
+		_, _ = x.w.Write(body) // the client may be gone
+	}
+}
+
+// problem is the document that tells of an error, on a line.
+func (x *exchange) problem(status int, err error) []byte {
+	doc := struct {
+		problem.Document
+		RequestID string `json:"request_id"`
+	}{problem.From(err).Document(x.r.URL.Path, telemetry.TraceID(x.r.Context())), x.id}
+	if doc.Status != status {
+		doc.Status, doc.Title = status, http.StatusText(status)
+	}
+	b, err := json.Marshal(doc)
+	if err != nil { // texts and numbers only: it can't be
+		b = []byte(`{"type":"about:blank","status":` + strconv.Itoa(status) + `}`)
+	}
+	return append(b, '\n')
+}
+
+// panicked answers for a bug of ours. When the answer has begun the connection is cut: half of it must not look whole.
+func (x *exchange) panicked(p any) {
+	if p == http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
+		panic(p) //nolint:forbidigo // net/http's way to cut a connection
+	}
+	x.g.metrics.panics.Inc()
+	x.g.c.Log.ErrorContext(x.r.Context(), "the gateway panicked", "path", x.r.URL.Path, "panic", p, "stack", string(debug.Stack()))
+	begun := x.w.status != 0
+	x.fail(problem.Internal(fmt.Errorf("panic: %v", p)))
+	if begun {
+		panic(http.ErrAbortHandler) //nolint:forbidigo // net/http's way to cut a connection
+	}
+}

@@ -1,0 +1,58 @@
+package api
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+type metrics struct {
+	requests  *prometheus.HistogramVec
+	inFlight  prometheus.Gauge
+	routes    prometheus.Gauge
+	fetches   *prometheus.CounterVec
+	conflicts prometheus.Counter
+	refused   *prometheus.CounterVec
+	panics    prometheus.Counter
+}
+
+func newMetrics(r prometheus.Registerer) (*metrics, error) {
+	m := &metrics{
+		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "gateway_request_seconds", Help: "Duration of requests, by the template of their route.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		}, []string{"method", "route", "status"}),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "gateway_requests_in_flight", Help: "Requests being served."}),
+		routes:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "gateway_routes", Help: "Routes that are known."}),
+		fetches: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gateway_contract_fetches_total", Help: "Contracts asked for by reflection.",
+		}, []string{"result"}),
+		conflicts: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "gateway_route_conflicts_total", Help: "Routes left out because another service has the same.",
+		}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gateway_refused_total", Help: "Requests answered with an error, by its reason.",
+		}, []string{"reason"}),
+		panics: prometheus.NewCounter(prometheus.CounterOpts{Name: "gateway_panics_total", Help: "Requests that met a bug of the gateway."}),
+	}
+	for _, c := range []prometheus.Collector{m.requests, m.inFlight, m.routes, m.fetches, m.conflicts, m.refused, m.panics} {
+		if err := r.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func (m *metrics) done(method, route string, status int, d time.Duration) {
+	m.requests.WithLabelValues(known(method), route, strconv.Itoa(status)).Observe(d.Seconds())
+}
+
+// known keeps what clients make up out of the labels.
+func known(method string) string {
+	switch method {
+	case "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS":
+		return method
+	}
+	return "other"
+}

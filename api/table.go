@@ -1,0 +1,198 @@
+package api
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"google.golang.org/genproto/googleapis/api/annotations"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/cleavehq/cleave/api/internal/openapi"
+	"github.com/cleavehq/cleave/api/internal/route"
+	"github.com/cleavehq/cleave/api/internal/transcode"
+	"github.com/cleavehq/cleave/chassis/schema"
+)
+
+// endpoint is where a route leads.
+type endpoint struct {
+	service  string // in the registry
+	name     string // "Catalog.GetProduct"
+	method   string // of HTTP
+	template *route.Template
+	desc     protoreflect.MethodDescriptor
+	binding  *transcode.Binding
+	only     map[string]bool // the schema hashes of the instances that have the method; nil when all have it
+}
+
+// key is the same for endpoints that answer the same requests.
+func (e *endpoint) key() string { return e.method + " " + e.template.Shape() }
+
+// table is all the routes of a moment. It is not changed after newTable.
+type table struct {
+	tree      route.Tree[*endpoint]
+	endpoints []*endpoint       // by path, then by method
+	owners    map[string]string // services by key
+	leftOut   map[string]fault  // by what there is to say of it
+	openapi   []byte
+	etag      string
+}
+
+// fault is why a rule has no route.
+type fault int
+
+const (
+	mistake  fault = iota // in the rule
+	conflict              // another service has the same route
+)
+
+// newTable makes the routes of the offers, the newest contract of each service first. Of two services with the same route that one keeps
+// it which had it before; among new ones, that which has been running for longer.
+func newTable(list []*offer, before *table, version string) (*table, error) {
+	t := &table{owners: map[string]string{}, leftOut: map[string]fault{}}
+	all := t.candidates(list)
+	if before != nil {
+		slices.SortStableFunc(all, func(a, b *endpoint) int {
+			return owned(before, b) - owned(before, a)
+		})
+	}
+	for _, e := range all {
+		t.add(e)
+	}
+	slices.SortFunc(t.endpoints, func(a, b *endpoint) int {
+		return cmp.Or(strings.Compare(a.template.String(), b.template.String()), strings.Compare(a.method, b.method))
+	})
+	ops := make([]openapi.Operation, 0, len(t.endpoints))
+	for _, e := range t.endpoints {
+		ops = append(ops, openapi.Operation{Service: e.service, Method: e.method, Template: e.template, Desc: e.desc, Binding: e.binding})
+	}
+	var err error
+	t.openapi, t.etag, err = openapi.Document(version, ops)
+	return t, err
+}
+
+func owned(t *table, e *endpoint) int {
+	if t.owners[e.key()] == e.service {
+		return 1
+	}
+	return 0
+}
+
+// candidates are the endpoints of every rule, in the order of their claim. Client streams have none.
+func (t *table) candidates(list []*offer) []*endpoint {
+	since := map[string]string{}
+	for _, o := range list {
+		if s, ok := since[o.service]; !ok || o.oldest < s {
+			since[o.service] = o.oldest
+		}
+	}
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, func(a, b *offer) int {
+		return cmp.Or(strings.Compare(since[a.service], since[b.service]), strings.Compare(a.service, b.service))
+	})
+	var out []*endpoint
+	for _, o := range list {
+		if o.contract == nil {
+			continue
+		}
+		for _, sd := range o.contract.Services {
+			for i := range sd.Methods().Len() {
+				md := sd.Methods().Get(i)
+				for _, rule := range schema.Rules(md) {
+					if md.IsStreamingClient() {
+						continue
+					}
+					e, err := newEndpoint(o, md, rule)
+					if err != nil {
+						t.leftOut[fmt.Sprintf("%s of %s: %v", md.FullName(), o.service, err)] = mistake
+						continue
+					}
+					e.only = havers(list, o.service, md.FullName())
+					out = append(out, e)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// havers are the contracts of a service that have a method; nil when all have.
+func havers(list []*offer, service string, method protoreflect.FullName) map[string]bool {
+	have, all := map[string]bool{}, true
+	for _, o := range list {
+		if o.service != service {
+			continue
+		}
+		if o.contract != nil && slices.ContainsFunc(o.contract.Services, func(sd protoreflect.ServiceDescriptor) bool {
+			return sd.FullName() == method.Parent() && sd.Methods().ByName(method.Name()) != nil
+		}) {
+			have[o.hash] = true
+		} else {
+			all = false
+		}
+	}
+	if all {
+		return nil
+	}
+	return have
+}
+
+func newEndpoint(o *offer, md protoreflect.MethodDescriptor, rule *annotations.HttpRule) (*endpoint, error) {
+	method, path := verb(rule)
+	if method == "" {
+		return nil, errors.New("the rule has no method")
+	}
+	tmpl, err := route.Parse(path)
+	if err != nil {
+		return nil, err
+	}
+	vars := make([][]string, len(tmpl.Variables))
+	for i, v := range tmpl.Variables {
+		vars[i] = v.Path
+	}
+	b, err := transcode.NewBinding(md, vars, rule.GetBody(), rule.GetResponseBody(), method == http.MethodPatch, o.contract.Types)
+	if err != nil {
+		return nil, err
+	}
+	return &endpoint{
+		service: o.service, name: string(md.Parent().Name()) + "." + string(md.Name()), method: method, template: tmpl, desc: md, binding: b,
+	}, nil
+}
+
+func (t *table) add(e *endpoint) {
+	shape := e.template.Shape()
+	if slices.Contains(ownPages(), shape) {
+		t.leftOut[fmt.Sprintf("%s of %s: %s is the gateway's own", e.desc.FullName(), e.service, shape)] = conflict
+		return
+	}
+	if had, ok := t.tree.Add(e.method, e.template, e); !ok {
+		if had.service != e.service { // else it is of an older contract
+			t.leftOut[fmt.Sprintf("%s of %s: %s has %s %s", e.desc.FullName(), e.service, had.service, e.method, e.template)] = conflict
+		}
+		return
+	}
+	t.endpoints = append(t.endpoints, e)
+	t.owners[e.key()] = e.service
+}
+
+// verb returns the HTTP method and the path of a rule.
+func verb(rule *annotations.HttpRule) (method, path string) {
+	switch p := rule.GetPattern().(type) {
+	case *annotations.HttpRule_Get:
+		return http.MethodGet, p.Get
+	case *annotations.HttpRule_Put:
+		return http.MethodPut, p.Put
+	case *annotations.HttpRule_Post:
+		return http.MethodPost, p.Post
+	case *annotations.HttpRule_Delete:
+		return http.MethodDelete, p.Delete
+	case *annotations.HttpRule_Patch:
+		return http.MethodPatch, p.Patch
+	case *annotations.HttpRule_Custom:
+		return p.Custom.GetKind(), p.Custom.GetPath()
+	}
+	return "", ""
+}
