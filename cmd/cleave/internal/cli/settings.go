@@ -1,0 +1,191 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/consul/api"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/cleavehq/cleave/chassis/config"
+	"github.com/cleavehq/cleave/chassis/fault"
+	"github.com/cleavehq/cleave/chassis/telemetry"
+	"github.com/cleavehq/cleave/chassis/topology"
+)
+
+// settings of every command. A setting that a command has no flag for may still come from elsewhere.
+type settings struct {
+	Registry string `koanf:"registry" layers:"local"`
+	Consul   struct {
+		Addr  string `koanf:"addr" layers:"local"`
+		Token string `koanf:"token" layers:"local" secret:"true"`
+	} `koanf:"consul"`
+	MDNS struct {
+		Domain string `koanf:"domain" layers:"local"`
+	} `koanf:"mdns"`
+	Broker string `koanf:"broker" secret:"url"`
+	Data   struct {
+		Dir string `koanf:"dir" layers:"local"`
+		URL string `koanf:"url" secret:"url"`
+	} `koanf:"data"`
+	Direct    bool   `koanf:"direct" layers:"local"`
+	Host      string `koanf:"host" layers:"local"`
+	Leave     bool   `koanf:"leave" layers:"local"` // end when the topology has placed every module elsewhere; extract says so to what it starts
+	Listen    string `koanf:"listen" layers:"local"`
+	Advertise string `koanf:"advertise" layers:"local"`
+	Log       struct {
+		Level  string `koanf:"level"`
+		Format string `koanf:"format"`
+	} `koanf:"log"`
+	Failpoints string `koanf:"failpoints" layers:"local"`
+	Output     string `koanf:"output" layers:"local"`
+}
+
+// The choices of settings that have some.
+const (
+	registryMDNS   = "mdns"
+	registryConsul = "consul"
+	embedded       = "embedded"
+)
+
+func defaults() settings {
+	s := settings{Registry: registryMDNS, Output: "table"}
+	s.Consul.Addr = "127.0.0.1:8500"
+	s.MDNS.Domain = "micro"
+	s.Broker = embedded
+	s.Direct = true
+	s.Data.Dir = ".cleave"
+	s.Log.Level, s.Log.Format = "info", "text"
+	return s
+}
+
+// Validate implements config.Validator.
+func (s settings) Validate() error {
+	var errs []error
+	choice := func(key, value string, of ...string) {
+		if !slices.Contains(of, value) {
+			errs = append(errs, config.Invalid(key, "%q is none of %s", value, strings.Join(of, ", ")))
+		}
+	}
+	choice("registry", s.Registry, registryMDNS, registryConsul)
+	choice("log.format", s.Log.Format, "text", "json")
+	choice("output", s.Output, "table", "json")
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(s.Log.Level)); err != nil {
+		errs = append(errs, config.Invalid("log.level", "%q is none of debug, info, warn, error", s.Log.Level))
+	}
+	scheme, _, _ := strings.Cut(s.Broker, "://")
+	choice("broker", scheme, embedded, "nats", "tls", "amqp", "amqps")
+	if s.Host != "" && !topology.ValidHost(s.Host) {
+		errs = append(errs, config.Invalid("host", "%q has other than a-z, 0-9 and _.+-, or more than 63 of them", s.Host))
+	}
+	if s.Listen != "" {
+		if _, _, err := net.SplitHostPort(s.Listen); err != nil && strings.Contains(s.Listen, ":") {
+			errs = append(errs, config.Invalid("listen", "%q is not an address, such as 127.0.0.1:8080", s.Listen))
+		}
+	}
+	if _, err := fault.Parse(s.Failpoints); err != nil {
+		errs = append(errs, config.Invalid("failpoints", "%v", err))
+	}
+	return errors.Join(errs...)
+}
+
+func globalFlags(f *pflag.FlagSet) {
+	d := defaults()
+	f.String("config", "", "YAML file with settings")
+	f.String("registry", d.Registry, "where services are found: mdns or consul")
+	f.String("consul-addr", d.Consul.Addr, "Consul's HTTP address; CONSUL_HTTP_ADDR is read too")
+	f.String("consul-token", "", "Consul ACL token; better in a file")
+	f.String("consul-token-file", "", "file that holds the Consul ACL token")
+	f.String("mdns-domain", d.MDNS.Domain, "keeps registries on one network apart; the stock go-micro tools know only micro")
+	f.String("log-level", d.Log.Level, "debug, info, warn or error")
+	f.String("log-format", d.Log.Format, "text or json")
+	f.StringP("output", "o", d.Output, "table or json")
+}
+
+// hostFlags are those of commands that run modules.
+func hostFlags(f *pflag.FlagSet, broker string) {
+	d := defaults()
+	f.String("broker", broker, "embedded (a NATS server in this process), nats://host:4222 or amqp://host:5672")
+	f.String("data-dir", d.Data.Dir, "folder of the SQLite files and of the embedded NATS")
+	f.String("data-url", "", "PostgreSQL instead of SQLite: postgres://user@host/name; each module gets name_module")
+	f.String("data-url-file", "", "file that holds the URL")
+	f.String("advertise", "", "host that others reach this one at; default the one it listens on")
+	f.String("failpoints", "", "for tests: places where this process dies, fails or waits, such as order.reserve.after=kill;outbox.publish.before=error*2")
+	f.String("host", "", "name of this host, by which the topology knows it; default main for up, else its modules")
+	f.Bool("direct", d.Direct, "call modules of the same process directly; false: over the wire, as if they ran elsewhere")
+}
+
+// settings reads every layer.
+func (a *app) settings(c *cobra.Command) (settings, *slog.Logger, error) {
+	d := defaults()
+	if f := c.Flags().Lookup("broker"); f != nil {
+		d.Broker = f.DefValue
+	}
+	if f := c.Flags().Lookup("listen"); f != nil {
+		d.Listen = f.DefValue
+	}
+	consul := api.DefaultConfig() // reads CONSUL_HTTP_ADDR and CONSUL_HTTP_TOKEN
+	d.Consul.Addr, d.Consul.Token = consul.Address, consul.Token
+	file, _ := c.Flags().GetString("config")
+	loaded, err := config.LoadKV(c.Context(), d, config.Options{Flags: c.Flags(), EnvPrefix: "CLEAVE_", File: file}, openKV)
+	if err != nil {
+		var wrong *config.Error
+		if errors.As(err, &wrong) {
+			return settings{}, nil, &usageError{err}
+		}
+		return settings{}, nil, err
+	}
+	s := loaded.Value
+	var level slog.LevelVar
+	_ = level.UnmarshalText([]byte(s.Log.Level)) // validated
+	log, err := telemetry.NewLogger(a.env.Stderr, &level, s.Log.Format)
+	if err != nil {
+		return s, nil, &usageError{err}
+	}
+	return s, log, nil
+}
+
+// openKV opens Consul KV, for those whose registry is Consul.
+func openKV(s settings) (config.KV, error) {
+	if s.Registry != registryConsul {
+		return nil, nil //nolint:nilnil // there is none, and that is no error
+	}
+	c, err := consulClient(s)
+	if err != nil {
+		return nil, err
+	}
+	return consulKV{config.NewConsulKV(c, "cleave/config/"), s.Consul.Addr}, nil
+}
+
+func consulClient(s settings) (*api.Client, error) {
+	conf := api.DefaultConfig()
+	conf.Address, conf.Token = s.Consul.Addr, s.Consul.Token
+	c, err := api.NewClient(conf)
+	if err != nil {
+		return nil, usagef("Consul at %s: %w", s.Consul.Addr, err)
+	}
+	return c, nil
+}
+
+// consulKV says what to do when Consul doesn't answer.
+type consulKV struct {
+	*config.ConsulKV
+	addr string
+}
+
+// Values implements config.KV.
+func (k consulKV) Values(ctx context.Context) (map[string]string, error) {
+	v, err := k.ConsulKV.Values(ctx)
+	if err != nil {
+		return nil, &codedError{exitUnreachable, fmt.Errorf(
+			"no answer from Consul at %s: %w\nStart one with `go -C consul tool consul agent -dev`, or say where it is with --consul-addr", k.addr, err)}
+	}
+	return v, nil
+}
