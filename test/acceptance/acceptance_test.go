@@ -5,6 +5,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/cleavehq/cleave/chassis/data/datatest"
 	"github.com/cleavehq/cleave/test/harness"
 )
 
@@ -21,8 +22,15 @@ func topologies() map[string]func(t *testing.T) *harness.System {
 		"one process, embedded": func(t *testing.T) *harness.System {
 			return harness.OneProcess(t, binary.Build(t), nil)
 		},
+		"one process, every call over the wire": func(t *testing.T) *harness.System {
+			return harness.OneProcess(t, binary.Build(t), nil, "--direct=false")
+		},
 		"one process, Consul": func(t *testing.T) *harness.System {
 			return harness.OneProcess(t, binary.Build(t), harness.StartConsul(t))
+		},
+		"one process, PostgreSQL and RabbitMQ": func(t *testing.T) *harness.System {
+			return harness.OneProcess(t, binary.Build(t), nil, "--data-url", datatest.PostgresURL(t, harness.Modules()...),
+				"--broker", harness.Env("CLEAVE_TEST_RABBITMQ", "amqp://guest:guest@127.0.0.1:5672/"))
 		},
 		"one process per module": func(t *testing.T) *harness.System {
 			return harness.Distributed(t, binary.Build(t), harness.StartConsul(t))
@@ -34,7 +42,9 @@ func TestAVisitorBuysSomething(t *testing.T) {
 	told := 0
 	for name, start := range topologies() {
 		t.Run(name, func(t *testing.T) {
-			harness.Story(t, start(t).Client)
+			s := start(t)
+			harness.Story(t, s.Client)
+			harness.After(t, s.Client)
 			if !t.Failed() {
 				told++
 			}

@@ -61,15 +61,30 @@ func (c *Consul) Get(path string, out any) error {
 	return json.Unmarshal(b, out)
 }
 
-// Passing returns the addresses of a service's instances whose checks all pass.
+// Passing returns the ids of a service's instances whose checks all pass.
 func (c *Consul) Passing(service string) []string {
-	var entries []struct{ Service struct{ ID, Address string } }
-	if c.Get("/v1/health/service/"+service+"?passing", &entries) != nil {
-		return nil
-	}
 	var out []string
-	for _, e := range entries {
-		out = append(out, e.Service.ID)
+	for _, i := range c.Instances(service) {
+		out = append(out, i.Service.ID)
+	}
+	return out
+}
+
+// Instance is one of a service, as Consul's UI shows it.
+type Instance struct {
+	Service struct {
+		ID, Address string
+		Port        int
+		Tags        []string
+		Meta        map[string]string
+	}
+}
+
+// Instances returns a service's instances whose checks all pass.
+func (c *Consul) Instances(service string) []Instance {
+	var out []Instance
+	if c.Get("/v1/health/service/"+service+"?passing", &out) != nil {
+		return nil
 	}
 	return out
 }

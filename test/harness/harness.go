@@ -30,7 +30,7 @@ func (b *Bin) Build(t testing.TB) string {
 			return
 		}
 		var dir string
-		if dir, b.err = os.MkdirTemp("", "cleave-bin-"); b.err != nil {
+		if dir, b.err = os.MkdirTemp("", "cleave-bin-"); b.err != nil { //nolint:usetesting // it outlives the test that builds it
 			return
 		}
 		b.path = filepath.Join(dir, "cleave")

@@ -57,6 +57,17 @@ func (p *Process) Exited() bool {
 	}
 }
 
+// Wait waits for the end, and returns the exit code. After limit the test fails.
+func (p *Process) Wait(limit time.Duration) int {
+	p.t.Helper()
+	select {
+	case <-p.done:
+	case <-time.After(limit):
+		p.t.Fatalf("the process still runs after %v:\n%s", limit, p.out)
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
 // Signal sends a signal; to a process that has ended it does nothing.
 func (p *Process) Signal(s syscall.Signal) {
 	if err := p.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {

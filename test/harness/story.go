@@ -52,7 +52,7 @@ type Problem struct {
 type object = map[string]any
 
 // Address is a body for an order's shipping_address.
-func Address() object {
+func Address() map[string]any {
 	return object{"name": "Ada Lovelace", "line1": "12 St James's Square", "city": "London", "postalCode": "SW1Y 4JH", "country": "GB"}
 }
 

@@ -1,12 +1,17 @@
 package harness
 
 import (
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
 
 // Modules are the names of the shop's modules.
-func Modules() []string { return []string{"catalog", "inventory", "cart", "order", "payment"} }
+func Modules() []string {
+	return []string{"catalog", "inventory", "pricing", "payment", "cart", "order", "fulfilment", "customer", "notification", "webhook"}
+}
 
 // routes are paths that answer 200 as soon as the gateway routes to every module.
 func routes() []string {
@@ -26,18 +31,21 @@ type System struct {
 	dataDir string
 }
 
-// OneProcess starts `cleave up` on the embedded defaults, with a folder of its own. The registry is mdns, or consul.
-func OneProcess(t testing.TB, bin string, consul *Consul) *System {
+// OneProcess starts `cleave up` on the embedded defaults, with a folder of its own. The registry is mdns, or consul. More flags may
+// choose another broker and another database.
+func OneProcess(t testing.TB, bin string, consul *Consul, flags ...string) *System {
 	t.Helper()
 	s := &System{t: t, bin: bin, Consul: consul, dataDir: t.TempDir()}
-	args := []string{"up", "--data-dir", s.dataDir}
 	if consul != nil {
-		args = append(args, "--registry", "consul", "--consul-addr", consul.Addr)
+		s.common = []string{"--registry", "consul", "--consul-addr", consul.Addr}
+	} else { // a domain of its own: other shops may run on this machine
+		s.common = []string{"--mdns-domain", "test-" + strconv.FormatInt(time.Now().UnixNano(), 36)}
 	}
 	addr := FreeAddr(t)
 	s.Client = NewClient(addr)
-	s.Gateway = Start(t, nil, bin, append(args, "--listen", addr)...)
+	s.Gateway = Start(t, nil, bin, slices.Concat([]string{"up", "--data-dir", s.dataDir, "--listen", addr}, s.common, flags)...)
 	s.wait(s.Gateway)
+	Eventually(t, time.Minute, "the sample shop is loaded", func() bool { return strings.Contains(s.Gateway.Output(), " is up.") })
 	return s
 }
 
@@ -68,6 +76,15 @@ func (s *System) StartGateway() {
 	addr := FreeAddr(s.t)
 	s.Client = NewClient(addr)
 	s.Gateway = Start(s.t, nil, s.bin, append([]string{"gateway", "--listen", addr}, s.common...)...)
+}
+
+// DataDir is where a system of one process, or of SQLite, has its data.
+func (s *System) DataDir() string { return s.dataDir }
+
+// Start starts another command of the binary, on the system's own registry and data.
+func (s *System) Start(args ...string) *Process {
+	s.t.Helper()
+	return Start(s.t, nil, s.bin, slices.Concat(args, s.common, []string{"--data-dir", s.dataDir})...)
 }
 
 // Import loads the sample shop with `cleave shop import --sample`.

@@ -1,0 +1,153 @@
+// Command prove runs the tests and says what they showed.
+//
+// It runs tests that break or move a running system, one package at a time so that no other test takes their processors, and prints each
+// figure that they measured as a line `figure NAME VALUE UNIT`. -what chooses them: "system" is what a newcomer's first version promises,
+// "shop" the whole matrix of faults under shopping, "topology" modules that move ten times each. With -all it runs every other test first, as
+// `go test` does, then all three sets, of the last two a short form. Standard output holds the figures and one line `skipped: N`; all else
+// goes to standard error.
+//
+// It exits with 1 when a test fails or is skipped, when a figure is missing, and when one is out of its bounds.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+const module = "github.com/cleavehq/cleave/"
+
+// set is a part of the proof.
+type set struct {
+	packages []string
+	env      string // makes its tests run in full
+	bounds   []bound
+}
+
+// sets are by the name that -what takes. Their packages need the machine for themselves.
+func sets() map[string]set {
+	return map[string]set{
+		"system":   {[]string{module + "test/acceptance", module + "test/robustness", module + "test/stockcli"}, "", system()},
+		"shop":     {[]string{module + "test/robustness/shop"}, "CLEAVE_PROVE_SHOP=full", shop()},
+		"topology": {[]string{module + "test/move"}, "CLEAVE_TEST_MOVES=10", topology()},
+	}
+}
+
+// measured are the packages of every set.
+func measured() []string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(sets())) {
+		out = append(out, sets()[name].packages...)
+	}
+	return out
+}
+
+func main() {
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	var o options
+	flag.StringVar(&o.what, "what", "system", "what to prove: "+strings.Join(slices.Sorted(maps.Keys(sets())), ", "))
+	flag.BoolVar(&o.all, "all", false, "run every test: the others first, then all sets, in short where that is possible")
+	flag.BoolVar(&o.race, "race", false, "under the race detector, in a random order")
+	flag.StringVar(&o.timeout, "timeout", "30m", "of each package")
+	flag.Parse()
+	if err := prove(ctx, o, os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "prove:", err)
+		os.Exit(1) //nolint:gocritic // the deferred cancel has nothing left to do
+	}
+}
+
+type options struct {
+	what      string
+	all, race bool
+	timeout   string
+}
+
+// chosen is what the options ask for.
+func (o options) chosen() (set, error) {
+	if !o.all {
+		s, ok := sets()[o.what]
+		if !ok {
+			return set{}, fmt.Errorf("-what %q is none of %s", o.what, strings.Join(slices.Sorted(maps.Keys(sets())), ", "))
+		}
+		return s, nil
+	}
+	all := set{packages: measured()}
+	for _, s := range sets() {
+		all.bounds = append(all.bounds, s.bounds...)
+	}
+	return all, nil
+}
+
+// prove runs the tests. Its error says everything that falls short.
+func prove(ctx context.Context, o options, figures, talk io.Writer) error {
+	what, err := o.chosen()
+	if err != nil {
+		return err
+	}
+	r := newReport(figures, talk)
+	r.bounds = what.bounds
+	var errs []error
+	if o.all {
+		others, err := others(ctx)
+		if err != nil {
+			return err
+		}
+		errs = append(errs, r.test(ctx, "", o.args(others...)))
+	}
+	errs = append(errs, r.test(ctx, what.env, o.args(append([]string{"-p=1"}, what.packages...)...)))
+	fmt.Fprintf(figures, "skipped: %d\n", len(r.skipped))
+	fmt.Fprintf(talk, "%d tests passed, %d failed, %d were skipped\n", r.passed, len(r.failed), len(r.skipped))
+	return errors.Join(append(errs, r.verdict())...)
+}
+
+func (o options) args(more ...string) []string {
+	args := []string{"test", "-json", "-count=1", "-timeout=" + o.timeout}
+	if o.race {
+		args = append(args, "-race", "-shuffle=on")
+	}
+	return append(args, more...)
+}
+
+// others lists the packages that are not among the measured.
+func others(ctx context.Context) ([]string, error) {
+	cmd := exec.CommandContext(ctx, "go", "list", "./...")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list: %w", err)
+	}
+	return slices.DeleteFunc(strings.Fields(string(out)), func(p string) bool { return slices.Contains(measured(), p) }), nil
+}
+
+// test runs `go test -json` and reads what it says. A process that fails is an error even when every test that was read passed: it
+// may not have compiled.
+func (r *report) test(ctx context.Context, env string, args []string) error {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.Stderr = r.talk
+	if env != "" {
+		cmd.Env = append(os.Environ(), env)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("go test: %w", err)
+	}
+	read := r.read(out)
+	if err := cmd.Wait(); err != nil {
+		return errors.Join(read, fmt.Errorf("go test: %w", err))
+	}
+	return read
+}
