@@ -1,0 +1,111 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+)
+
+// report is what a run found.
+type report struct {
+	Figures  []figures `json:"figures"`
+	Profiles []profile `json:"profiles,omitempty"`
+}
+
+// grow compares each figure with the first one of its engine.
+func (r *report) grow() {
+	base := map[string]float64{}
+	for i, f := range r.Figures {
+		if _, there := base[f.Engine]; !there {
+			base[f.Engine] = f.Rate
+		}
+		if b := base[f.Engine]; b > 0 {
+			r.Figures[i].Growth = f.Rate / b
+		}
+	}
+}
+
+// failed is an error when a checkout failed that counts.
+func (r *report) failed() error {
+	n := 0
+	for _, f := range r.Figures {
+		n += f.Failed
+	}
+	if n > 0 {
+		return fmt.Errorf("%d checkouts failed", n)
+	}
+	return nil
+}
+
+func (r *report) print(w io.Writer) error {
+	rows := [][]string{{"engine", "buyers", "checkouts/s", "growth", "p50 ms", "p99 ms", "CPU ms each", "PAID", "failed"}}
+	for _, f := range r.Figures {
+		rows = append(rows, []string{
+			f.Engine, fmt.Sprint(f.Buyers), number(f.Rate), fmt.Sprintf("x%.2f", f.Growth), number(f.P50), number(f.P99), number(f.CPU), fmt.Sprint(f.Checkouts), fmt.Sprint(f.Failed),
+		})
+	}
+	if err := table(w, "Checkouts (medians of the turns; CPU is of the shop's process, not of PostgreSQL's; PAID and failed are sums)", rows); err != nil {
+		return err
+	}
+	if err := table(w, "Where a checkout waits: ms of each step, and its share of the steps' sum (medians)", r.steps()); err != nil {
+		return err
+	}
+	for _, p := range r.Profiles {
+		if err := p.print(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// steps has a column for the fewest and for the most buyers of each engine.
+func (r *report) steps() [][]string {
+	var ends []figures
+	for i, f := range r.Figures {
+		if i == 0 || i == len(r.Figures)-1 || r.Figures[i-1].Engine != f.Engine || r.Figures[i+1].Engine != f.Engine {
+			ends = append(ends, f)
+		}
+	}
+	rows := [][]string{{"step"}}
+	for _, f := range ends {
+		rows[0] = append(rows[0], fmt.Sprintf("%s, %d", f.Engine, f.Buyers))
+	}
+	for i, name := range steps() {
+		row := []string{name}
+		for _, f := range ends {
+			sum := 0.0
+			for _, s := range f.Steps {
+				sum += s
+			}
+			row = append(row, fmt.Sprintf("%s  %2.0f%%", number(f.Steps[i]), 100*f.Steps[i]/max(sum, 1e-9)))
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+func number(v float64) string {
+	if v < 10 {
+		return fmt.Sprintf("%.2f", v)
+	}
+	return fmt.Sprintf("%.1f", v)
+}
+
+// table prints rows, the first of them the head; the first column is text.
+func table(w io.Writer, title string, rows [][]string) error {
+	var b strings.Builder
+	wide := 0
+	for _, r := range rows {
+		wide = max(wide, len(r[0]))
+	}
+	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	for _, r := range rows {
+		_, _ = fmt.Fprintf(tw, "%-*s\t%s\t\n", wide, r[0], strings.Join(r[1:], "\t"))
+	}
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "%s\n%s\n", title, b.String())
+	return err
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go-micro.dev/v4/client"
+	"go-micro.dev/v4/registry"
+
+	"github.com/cleavehq/cleave/bench/echo"
+	"github.com/cleavehq/cleave/chassis/rpc"
+)
+
+// Cleave is measured as the product runs it: trace, metrics, deadline, validation and retry budget are on.
+
+func cleaveServer(reg registry.Registry, local *rpc.Local, shares, noLane bool) (*rpc.Server, error) {
+	s, err := rpc.NewServer(rpc.ServerConfig{
+		Name: "echo", Contract: echo.File_echo_proto, Registry: reg, Log: slog.New(slog.DiscardHandler), Local: local, SharesMemory: shares,
+		NoLane: noLane,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := echo.RegisterEchoHandler(s, echoer{}); err != nil {
+		return nil, err
+	}
+	return s, s.Start()
+}
+
+func cleaveClient(reg registry.Registry, local *rpc.Local, noLane bool) (say, error) {
+	c, err := rpc.NewClient(rpc.ClientConfig{
+		Registry: reg, Log: slog.New(slog.DiscardHandler), Local: local, NoLane: noLane, Metrics: prometheus.NewRegistry(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	s := echo.NewEchoService("echo", client.Client(c))
+	return func(ctx context.Context, in *echo.Message) (*echo.Message, error) { return s.Say(ctx, in) }, nil
+}
+
+func serveCleave(noLane bool) func() (string, error) {
+	return func() (string, error) {
+		s, err := cleaveServer(registry.NewMemoryRegistry(), nil, false, noLane)
+		if err != nil {
+			return "", err
+		}
+		return s.Address(), nil
+	}
+}
+
+func dialCleave(noLane bool) func(string) (say, error) {
+	return func(address string) (say, error) {
+		reg := registry.NewMemoryRegistry()
+		node := &registry.Node{Id: "echo-1", Address: address, Metadata: map[string]string{"lane": "1"}}
+		if err := reg.Register(&registry.Service{Name: "echo", Version: "1", Nodes: []*registry.Node{node}}); err != nil {
+			return nil, err
+		}
+		return cleaveClient(reg, nil, noLane)
+	}
+}
+
+// dialDirect has the server in the caller's process.
+func dialDirect(shares bool) func(string) (say, error) {
+	return func(string) (say, error) {
+		reg, local := registry.NewMemoryRegistry(), &rpc.Local{}
+		if _, err := cleaveServer(reg, local, shares, false); err != nil {
+			return nil, err
+		}
+		return cleaveClient(reg, local, false)
+	}
+}
