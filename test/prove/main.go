@@ -3,8 +3,8 @@
 // It runs tests that break or move a running system, one package at a time so that no other test takes their processors, and prints each
 // figure that they measured as a line `figure NAME VALUE UNIT`. -what chooses them: "system" is what a newcomer's first version promises,
 // "shop" the whole matrix of faults under shopping, "topology" modules that move ten times each. With -all it runs every other test first, as
-// `go test` does, then all three sets, of the last two a short form. Standard output holds the figures and one line `skipped: N`; all else
-// goes to standard error.
+// `go test` does, then all three sets, of the last two a short form; a test of those others that fails is run once more, and named. Standard
+// output holds the figures and one line `skipped: N`; all else goes to standard error.
 //
 // It exits with 1 when a test fails or is skipped, when a figure is missing, and when one is out of its bounds.
 package main
@@ -102,10 +102,21 @@ func prove(ctx context.Context, o options, figures, talk io.Writer) error {
 		if err != nil {
 			return err
 		}
-		errs = append(errs, r.test(ctx, "", o.args(others...)))
+		switch err := r.test(ctx, "", o.args(others...)); {
+		case err != nil && len(r.failed) == 0: // no test ran
+			errs = append(errs, err)
+		case err != nil:
+			errs = append(errs, r.onceMore(ctx, func(ctx context.Context, into *report, pkg, pattern string) error {
+				return into.test(ctx, "", o.args("-run="+pattern, pkg))
+			}))
+		}
+		fmt.Fprintf(figures, "figure tests_passed_second_time %d tests\n", len(r.again))
 	}
 	errs = append(errs, r.test(ctx, what.env, o.args(append([]string{"-p=1"}, what.packages...)...)))
 	fmt.Fprintf(figures, "skipped: %d\n", len(r.skipped))
+	for _, name := range r.again {
+		fmt.Fprintf(talk, "passed only the second time: %s\n", name)
+	}
 	fmt.Fprintf(talk, "%d tests passed, %d failed, %d were skipped\n", r.passed, len(r.failed), len(r.skipped))
 	return errors.Join(append(errs, r.verdict())...)
 }
