@@ -172,7 +172,7 @@ func (r *Client) circuit(id method) circuitbreaker.CircuitBreaker[any] {
 		WithDelay(r.c.OpenFor).WithJitterFactor(0.2).
 		OnStateChanged(func(e circuitbreaker.StateChangedEvent) {
 			state.Set(float64(e.NewState))
-			r.c.Log.Warn("circuit "+e.NewState.String(), "service", id.service, "endpoint", id.endpoint, "was", e.OldState.String())
+			r.c.Log.Warn("circuit changed", "service", id.service, "endpoint", id.endpoint, "state", e.NewState.String(), "was", e.OldState.String())
 		}).Build()
 }
 

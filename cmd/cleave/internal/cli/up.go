@@ -20,6 +20,7 @@ import (
 	"github.com/cleavehq/cleave/api"
 	"github.com/cleavehq/cleave/chassis/fault"
 	"github.com/cleavehq/cleave/chassis/host"
+	"github.com/cleavehq/cleave/chassis/resilience"
 	catalogv1 "github.com/cleavehq/cleave/proto/shop/catalog/v1"
 	inventoryv1 "github.com/cleavehq/cleave/proto/shop/inventory/v1"
 	"github.com/cleavehq/cleave/services/catalog/shopify"
@@ -137,6 +138,10 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
+	guard, err := resilience.NewClient(resilience.ClientConfig{Log: log, Metrics: metrics})
+	if err != nil {
+		return err
+	}
 	var ln net.Listener
 	if what.gateway { // before anything is started: a port that is taken is the most common mistake
 		if ln, err = listen(ctx, s.Listen); err != nil {
@@ -166,7 +171,7 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 		}
 		conf := host.Config{
 			Modules: what.modules, Registry: reg, Broker: b, DataURL: s.Data.URL, DataDir: s.Data.Dir, Advertise: s.Advertise,
-			Version: version().Version, HostName: name, Log: log, Metrics: metrics, Fault: points, Remote: !s.Direct, Topology: table,
+			Version: version().Version, HostName: name, Log: log, Metrics: metrics, Fault: points, Remote: !s.Direct, Topology: table, Guard: guard,
 		}
 		if !what.gateway {
 			conf.Listen = s.Listen
@@ -183,8 +188,12 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 			return err
 		}
 		calls = h.Client()
-	} else if calls, err = p.client(reg, table, log); err != nil {
-		return err
+	} else {
+		raw, err := p.client(reg, table, log)
+		if err != nil {
+			return err
+		}
+		calls = guard.Wrap(raw)
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	if what.gateway {
