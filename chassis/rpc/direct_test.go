@@ -151,32 +151,6 @@ type failures struct {
 func (f *failures) Cleanup(fn func())            { f.end = fn }
 func (f *failures) Errorf(text string, _ ...any) { f.lines = append(f.lines, text) }
 
-// "bare" has the caller's messages and no metrics; "full" has copies, a goroutine, a trace, metrics and a deadline.
-func BenchmarkDirect(b *testing.B) {
-	for _, v := range []struct {
-		name    string
-		shares  bool
-		metrics prometheus.Registerer
-	}{{"bare", true, nil}, {"shared", true, prometheus.NewRegistry()}, {"full", false, prometheus.NewRegistry()}} {
-		b.Run(v.name, func(b *testing.B) {
-			l, reg := &Local{}, registry.NewMemoryRegistry()
-			startServer(b, ServerConfig{
-				Name: "catalog", Contract: catalogv1.File_shop_catalog_v1_catalog_proto, Registry: reg, Log: quiet(), Local: l, SharesMemory: v.shares,
-				DrainWait: 1,
-			}, &shop{})
-			s := catalogv1.NewCatalogService("catalog", newClient(b, ClientConfig{Registry: reg, Log: quiet(), Local: l, Metrics: v.metrics}))
-			ctx := telemetry.Ensure(context.Background())
-			in := &catalogv1.GetCategoryRequest{Slug: "tea"}
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := s.GetCategory(ctx, in); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-}
-
 // With its own and the caller's message, copies of both, a trace, metrics and a deadline.
 func TestADirectCallAllocatesLittle(t *testing.T) {
 	limit := 8.0
