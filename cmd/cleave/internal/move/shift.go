@@ -24,7 +24,8 @@ func (m *mover) shift(ctx context.Context) error {
 	}
 	if m.Start != nil && len(m.hosts()[m.To]) == 0 {
 		m.Say("starting host %s", m.To)
-		if err := m.Start(ctx); err != nil {
+		var err error
+		if m.ended, err = m.Start(ctx); err != nil {
 			return fmt.Errorf("start host %s: %w", m.To, err)
 		}
 	}
@@ -64,6 +65,11 @@ func (m *mover) come(ctx context.Context) error {
 	for len(m.hosts()[m.To]) == 0 {
 		if pause(ctx, 20*time.Millisecond) != nil {
 			return context.Cause(ctx)
+		}
+		select {
+		case err := <-m.ended:
+			return fmt.Errorf("host %s ended: %w", m.To, err)
+		default:
 		}
 	}
 	for range probes {
@@ -170,21 +176,33 @@ func (m *mover) leave(ctx context.Context) error {
 		return err
 	}
 	m.Say("all calls go to %s; %s finishes what runs", m.To, names(m.old))
+	return m.gone(ctx)
+}
+
+// missed is how long the new host may be out of the registry while the old ones leave.
+const missed = 3 * time.Second
+
+// gone waits until the module runs on the new host and nowhere else.
+func (m *mover) gone(ctx context.Context) error {
 	begin := time.Now()
-	wait, cancel := context.WithTimeout(ctx, m.Within)
+	ctx, cancel := context.WithTimeout(ctx, m.Within)
 	defer cancel()
+	seen := begin
 	for {
 		hosts := m.hosts()
-		left := 0
-		for _, s := range m.old {
-			left += len(hosts[s.Host])
+		if len(hosts[m.To]) > 0 {
+			seen = time.Now()
 		}
-		if left == 0 {
-			m.Say("%s has left %s (%s); done", m.Module, names(m.old), time.Since(begin).Round(time.Millisecond))
+		delete(hosts, m.To)
+		if len(hosts) == 0 {
+			m.Say("no other host has %s (%s); done", m.Module, time.Since(begin).Round(time.Millisecond))
 			return nil
 		}
-		if err := pause(wait, 20*time.Millisecond); err != nil {
-			return fmt.Errorf("all calls go to %s, but %s still runs on %s as well: %w", m.To, m.Module, names(m.old), err)
+		if time.Since(seen) > missed {
+			return fmt.Errorf("all calls were to go to %s, and it is gone; run it again, or cleave topology rollback %s", m.To, m.Module)
+		}
+		if err := pause(ctx, 20*time.Millisecond); err != nil {
+			return fmt.Errorf("all calls go to %s, but %s still runs elsewhere as well: %w", m.To, m.Module, err)
 		}
 	}
 }
