@@ -108,7 +108,7 @@ func (a *app) move(c *cobra.Command, module, to string, start func(settings, str
 		return problem.Unavailable(rpc.ReasonNotInRegistry, "no instance of %s is in the registry", module)
 	}
 	if err != nil {
-		return err
+		return errors.New(err.Error()) // whole: the code of a call within is not that of the move
 	}
 	if se.s.Output == "json" {
 		return a.json(map[string]any{"module": module, "host": to, "seconds": time.Since(begin).Seconds()})

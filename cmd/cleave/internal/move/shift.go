@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"time"
 
+	"google.golang.org/grpc/codes"
+
+	"github.com/cleavehq/cleave/chassis/problem"
 	"github.com/cleavehq/cleave/chassis/rpc"
 	"github.com/cleavehq/cleave/chassis/topology"
 )
@@ -57,29 +60,42 @@ func names(shares []topology.Share) string {
 // probes is how often a new instance has to answer before it gets calls.
 const probes = 5
 
-// come waits until the new host is in the registry, and passes, and answers.
+// come waits until the new host is in the registry, and passes, and answers. Instances of an earlier life of it, which don't, may be there
+// for some seconds.
 func (m *mover) come(ctx context.Context) error {
 	begin := time.Now()
 	ctx, cancel := context.WithTimeoutCause(ctx, m.Within, fmt.Errorf("%s did not come to %s within %s", m.Module, m.To, m.Within))
 	defer cancel()
-	for len(m.hosts()[m.To]) == 0 {
-		if pause(ctx, 20*time.Millisecond) != nil {
-			return context.Cause(ctx)
+	var silent error
+	for {
+		addresses := m.hosts()[m.To]
+		if len(addresses) > 0 {
+			if silent = m.probe(ctx, addresses); silent == nil {
+				break
+			}
 		}
 		select {
 		case err := <-m.ended:
 			return fmt.Errorf("host %s ended: %w", m.To, err)
 		default:
 		}
+		if pause(ctx, 20*time.Millisecond) != nil {
+			return errors.Join(context.Cause(ctx), silent)
+		}
 	}
+	m.Say("%s is in the registry on %s, and answers (%s)", m.Module, m.To, time.Since(begin).Round(time.Millisecond))
+	return nil
+}
+
+// probe asks each of new instances several times.
+func (m *mover) probe(ctx context.Context, addresses []string) error {
 	for range probes {
-		for _, address := range m.hosts()[m.To] {
-			if _, err := m.Stats(ctx, address); err != nil {
+		for _, address := range addresses {
+			if _, err := m.ask(ctx, address); err != nil {
 				return fmt.Errorf("the new instance does not answer: %w", err)
 			}
 		}
 	}
-	m.Say("%s is in the registry on %s, and answers (%s)", m.Module, m.To, time.Since(begin).Round(time.Millisecond))
 	return nil
 }
 
@@ -194,7 +210,7 @@ func (m *mover) gone(ctx context.Context) error {
 			seen = time.Now()
 		}
 		delete(hosts, m.To)
-		if len(hosts) == 0 {
+		if m.deaf(ctx, hosts) {
 			m.Say("no other host has %s (%s); done", m.Module, time.Since(begin).Round(time.Millisecond))
 			return nil
 		}
@@ -205,6 +221,18 @@ func (m *mover) gone(ctx context.Context) error {
 			return fmt.Errorf("all calls go to %s, but %s still runs elsewhere as well: %w", m.To, m.Module, err)
 		}
 	}
+}
+
+// deaf says that nobody listens at any of the addresses: a registry that was away itself may keep them for a while.
+func (m *mover) deaf(ctx context.Context, hosts map[string][]string) bool {
+	for _, addresses := range hosts {
+		for _, address := range addresses {
+			if _, err := m.ask(ctx, address); err == nil || problem.From(err).Code != codes.Unavailable {
+				return false
+			}
+		}
+	}
+	return ctx.Err() == nil
 }
 
 // backWithin bounds the way back.
