@@ -18,7 +18,7 @@ func TestMovesThatGoBadly(t *testing.T) {
 	t.Run("the new host dies", func(t *testing.T) { newHostDies(t, s) })
 	t.Run("Ctrl-C", func(t *testing.T) { interrupted(t, s) })
 	t.Run("the new host is slow", func(t *testing.T) {
-		worse(t, s, "slow", "rpc.call.before=sleep(1s)", `the p99 on catalog is \S+, and was`)
+		worse(t, s, "slow", "rpc.call.before=sleep(2s)", `the p99 on catalog is \S+, and was`)
 	})
 	t.Run("the new host fails", func(t *testing.T) {
 		worse(t, s, "failing", "rpc.call.before=error", `\d+ of \d+ calls failed on catalog`)
@@ -85,13 +85,10 @@ func gone(pid int) bool {
 // worse moves the catalogue to a host that does worse than the old one.
 func worse(t *testing.T, s *harness.System, how, failpoints, why string) {
 	shop := openShop(t, s)
-	p := s.StartWith([]string{"CLEAVE_FAILPOINTS=" + failpoints}, "extract", "catalog", "--steps", "30,100", "--hold", "4s")
+	p := s.StartWith([]string{"CLEAVE_FAILPOINTS=" + failpoints}, "extract", "catalog", "--steps", "30,60,100", "--hold", "3s")
 	host(t, s, p)
 	takenBack(t, s, p, "catalog", why)
 	shop.close()
 	t.Log("reads:", shop.reads.Report(), "buyers:", shop.buyers.Report())
-	if strings.Contains(p.Output(), "100 %") {
-		t.Errorf("the %s host got all calls:\n%s", how, p.Output())
-	}
 	harness.Figure(t, "move_to_a_"+how+"_host_reads_failed", float64(shop.reads.Failed.Load()), 0, "requests")
 }

@@ -99,7 +99,6 @@ func TestMovesSurviveTheDeathOfAnyParty(t *testing.T) {
 	harness.Figure(t, "move_chaos_worst_recovery", worst.Seconds(), 60, "s")
 	harness.Figure(t, "move_chaos_longest_with_repeats", longest.Seconds(), 120, "s")
 	harness.Figure(t, "move_chaos_reads_failed", float64(customers.reads.Failed.Load()), 1e9, "requests")
-	harness.Story(t, w.Client)
 }
 
 // suffer makes a move with a death in it, and sees to it that it ends well.

@@ -43,14 +43,17 @@ func TestModulesMoveWhileCustomersBuy(t *testing.T) {
 	pause(t, 3*time.Second)
 	before := shop.latencies.p99()
 	var longest time.Duration
+	moves := 0
 	for range rounds(t) {
 		for _, m := range modules() {
 			longest = max(longest, move(t, s, "extract", m), move(t, s, "absorb", m))
+			moves += 2
 		}
 	}
 	during := shop.latencies.p99()
 	shop.close()
 	t.Log("reads:", shop.reads.Report(), "buyers:", shop.buyers.Report(), "p99 before", before, "during", during)
+	harness.Figure(t, "move_moves", float64(moves), 1e9, "moves")
 	harness.Figure(t, "move_longest", longest.Seconds(), 15, "s")
 	harness.Figure(t, "move_reads_sent", float64(shop.reads.Sent.Load()), 1e9, "requests")
 	harness.Figure(t, "move_checkouts_sent", float64(shop.buyers.Sent.Load()), 1e9, "checkouts")

@@ -31,14 +31,15 @@ type set struct {
 	packages []string
 	env      string // makes its tests run in full
 	bounds   []bound
+	full     []bound // of the full form, besides
 }
 
 // sets are by the name that -what takes. Their packages need the machine for themselves.
 func sets() map[string]set {
 	return map[string]set{
-		"system":   {[]string{module + "test/acceptance", module + "test/robustness", module + "test/stockcli"}, "", system()},
-		"shop":     {[]string{module + "test/robustness/shop"}, "CLEAVE_PROVE_SHOP=full", shop()},
-		"topology": {[]string{module + "test/move"}, "CLEAVE_TEST_MOVES=10", topology()},
+		"system":   {[]string{module + "test/acceptance", module + "test/robustness", module + "test/stockcli"}, "", system(), nil},
+		"shop":     {[]string{module + "test/robustness/shop"}, "CLEAVE_PROVE_SHOP=full", shop(), nil},
+		"topology": {[]string{module + "test/move"}, "CLEAVE_TEST_MOVES=10", topology(), topologyInFull()},
 	}
 }
 
@@ -79,6 +80,7 @@ func (o options) chosen() (set, error) {
 		if !ok {
 			return set{}, fmt.Errorf("-what %q is none of %s", o.what, strings.Join(slices.Sorted(maps.Keys(sets())), ", "))
 		}
+		s.bounds = append(s.bounds, s.full...)
 		return s, nil
 	}
 	all := set{packages: measured()}
