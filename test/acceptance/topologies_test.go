@@ -75,7 +75,7 @@ func TestAVisitorBuysWhileAModuleMoves(t *testing.T) {
 			how := []string{"extract", "absorb"}[moves.Load()%2]
 			p := s.Start(how, "order", "--hold", "500ms")
 			if how == "extract" {
-				defer s.Extracted(p)()
+				t.Cleanup(s.Extracted(p))
 			}
 			<-p.Ended()
 			if code := p.Wait(0); code != 0 {

@@ -123,7 +123,7 @@ func (s *System) StartWith(env []string, args ...string) *Process {
 }
 
 // started is what extract says of the host that it has started.
-var started = regexp.MustCompile(`process (\d+),`) //nolint:gochecknoglobals // a constant
+var started = regexp.MustCompile(`process (\d+),`)
 
 // Pid is the process of the host that extract has started; 0 when it says nothing of one, or not yet.
 func Pid(extract *Process) int {

@@ -42,7 +42,7 @@ new process goes on when this command ends; its output is in DATA/hosts/HOST.log
 				if manual {
 					return nil
 				}
-				return func(ctx context.Context) (<-chan error, error) { return a.spawn(ctx, s, args[0], name) }
+				return func(context.Context) (<-chan error, error) { return a.spawn(s, args[0], name) }
 			})
 		},
 	}
@@ -130,7 +130,7 @@ func author() string {
 }
 
 // spawn starts a host with one module as a process that outlives this one. Its settings go by the environment, which nobody else can read.
-func (a *app) spawn(ctx context.Context, s settings, module, name string) (<-chan error, error) {
+func (a *app) spawn(s settings, module, name string) (<-chan error, error) {
 	if s.Broker == embedded {
 		var err error
 		if s.Broker, err = embeddedBroker(s); err != nil {
