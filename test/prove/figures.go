@@ -61,8 +61,8 @@ func topology() []bound {
 	return []bound{
 		{"move_moves", 6, many},
 		{"move_longest", 0, 15}, // s
-		{"move_reads_sent", 1000, many},
-		{"move_checkouts_sent", 40, many},
+		{"move_reads_sent", 800, many},
+		{"move_checkouts_sent", 30, many},
 		{"move_requests_failed", 0, 0},
 		{"move_p99", 0, 2000}, // ms
 		{"move_killed_reads_failed", 0, 0},
