@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"time"
 
 	"github.com/hashicorp/consul/api"
@@ -33,8 +34,11 @@ func (c *Consul) Watch(ctx context.Context, fn func(map[string]Rule, error)) err
 		if err == nil && !changed {
 			continue
 		}
+		var refused error
 		if err == nil && w.away && w.last != nil {
-			err = w.restore(ctx, pairs)
+			if err = w.restore(ctx, pairs); forbidden(err) {
+				err, refused = nil, err
+			}
 		}
 		if errors.Is(err, errRestored) {
 			continue // and read what it is now
@@ -51,6 +55,7 @@ func (c *Consul) Watch(ctx context.Context, fn func(map[string]Rule, error)) err
 			c.log.InfoContext(ctx, "Consul is back", "query", "topology")
 		}
 		rules, wrong := c.decode(pairs)
+		wrong = errors.Join(wrong, refused)
 		fn(rules, wrong)
 		w.remember(rules, wrong)
 	}
@@ -106,7 +111,14 @@ func (w *consulWatch) remember(rules map[string]Rule, wrong error) {
 // errRestored says that Consul has other rules by now than those that were read.
 var errRestored = errors.New("the rules were put back")
 
-// restore puts back what Consul lost. Every process that watches does so; the first one does it. nil when nothing was lost.
+// forbidden says that Consul answered, and that this process may not write.
+func forbidden(err error) bool {
+	var status api.StatusError
+	return errors.As(err, &status) && status.Code == http.StatusForbidden
+}
+
+// restore puts back what Consul lost. Every process that watches does so; the first one does it. What was changed since, by someone who found
+// nothing there, stays. nil when nothing was lost.
 func (w *consulWatch) restore(ctx context.Context, pairs api.KVPairs) error {
 	have := map[string]*api.KVPair{}
 	for _, p := range pairs {
@@ -117,7 +129,7 @@ func (w *consulWatch) restore(ctx context.Context, pairs api.KVPairs) error {
 		var index uint64
 		if p := have[w.current(module)]; p != nil {
 			now, err := decodeRule(p.Value)
-			if err != nil || now.Version >= r.Version {
+			if err != nil || now.Version >= r.Version || now.Time.After(r.Time) {
 				continue
 			}
 			index = p.ModifyIndex

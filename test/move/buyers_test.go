@@ -30,8 +30,8 @@ type crowd struct {
 
 // receipt is an order that a customer was told is placed.
 type receipt struct {
-	id    string
-	begun time.Time
+	id           string
+	begun, ended time.Time
 }
 
 const (
@@ -89,7 +89,7 @@ func (c *crowd) buy(ctx context.Context, request string) {
 	defer c.mu.Unlock()
 	switch {
 	case status == http.StatusOK && order.ID != "" && order.State != "ORDER_STATE_CANCELLED":
-		c.acknowledged = append(c.acknowledged, receipt{order.ID, begun})
+		c.acknowledged = append(c.acknowledged, receipt{order.ID, begun, time.Now()})
 	case status == 0:
 		c.unanswered.Add(1)
 	default:
@@ -148,13 +148,18 @@ func wait(ctx context.Context, d time.Duration) {
 // served waits until a customer who came after a moment is told that the order is placed, and returns how long that took.
 func (c *crowd) served(t *testing.T, since time.Time) time.Duration {
 	t.Helper()
+	var took time.Duration
 	harness.Eventually(t, 2*patience, "a customer is served again", func() bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		n := len(c.acknowledged)
-		return n > 0 && c.acknowledged[n-1].begun.After(since)
+		for i := len(c.acknowledged) - 1; i >= 0 && c.acknowledged[i].ended.After(since); i-- {
+			if r := c.acknowledged[i]; r.begun.After(since) {
+				took = r.ended.Sub(since) // of the first one, at last
+			}
+		}
+		return took > 0
 	})
-	return time.Since(since)
+	return took
 }
 
 // lost asks for every order that was acknowledged, and returns how many are not there and paid.

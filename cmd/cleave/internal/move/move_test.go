@@ -12,6 +12,7 @@ import (
 
 	"go-micro.dev/v4/registry"
 
+	"github.com/cleavehq/cleave/chassis/problem"
 	"github.com/cleavehq/cleave/chassis/rpc"
 	"github.com/cleavehq/cleave/chassis/topology"
 )
@@ -193,6 +194,31 @@ func TestAMoveToAHostThatDiedIsMadeAgain(t *testing.T) {
 	}
 	if err := Run(t.Context(), w.Config); err != nil || !w.heard("starting host new") || !w.heard("no other host has order") {
 		t.Errorf("%v, %+v, %q", err, w.rule(t), w.said)
+	}
+}
+
+// What a registry keeps of an instance that listens no more, because it was away itself, is not waited for; and one that comes late is.
+func TestOnlyAnInstanceThatAnswersCounts(t *testing.T) {
+	w := newWorld(t, "old")
+	if err := w.Registry.Register(&registry.Service{Name: "order", Version: "1", Nodes: []*registry.Node{
+		{Id: "order-before", Address: "before", Metadata: map[string]string{"host": "old"}},
+		{Id: "order-late", Address: "late", Metadata: map[string]string{"host": "new"}},
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	stats, silent := w.Stats, 3
+	w.Stats = func(ctx context.Context, host string) (rpc.Stats, error) {
+		switch {
+		case host == "before":
+			return rpc.Stats{}, problem.Unavailable(rpc.ReasonUnreachable, "connection refused")
+		case host == "late" && silent > 0:
+			silent--
+			return rpc.Stats{}, problem.Unavailable(rpc.ReasonUnreachable, "connection refused")
+		}
+		return stats(ctx, host)
+	}
+	if err := Run(t.Context(), w.Config); err != nil || silent != 0 || !w.heard("no other host has order") {
+		t.Errorf("%v, silent for %d more, %q", err, silent, w.said)
 	}
 }
 
