@@ -23,6 +23,7 @@ import (
 
 const (
 	requestIDHeader = "X-Request-Id"
+	sessionHeader   = "X-Session"
 	reasonNotReady  = "NOT_READY"
 )
 
@@ -97,6 +98,9 @@ func (x *exchange) begin(r *http.Request) context.Context {
 	md := metadata.Metadata{requestIDHeader: id}
 	if token, ok := bearer(r); ok {
 		md[authn.Header] = "Bearer " + token
+	}
+	if session := r.Header.Get(sessionHeader); saneID(session) {
+		md[sessionHeader] = session
 	}
 	if ip := source(r); ip != "" {
 		md[sourceHeader] = ip

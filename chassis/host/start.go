@@ -43,6 +43,9 @@ func (h *Host) start(ctx context.Context, m Module) (_ *running, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := h.faulty(m, r.server); err != nil {
+		return nil, err
+	}
 	owner := m.Name + "." + uuid.NewString()
 	if r.relay, err = h.relay(m.Name, r.db, owner, log); err != nil {
 		return nil, err

@@ -60,9 +60,17 @@ func (p *Process) Exited() bool {
 	}
 }
 
+// Ended is closed when the process has ended.
+func (p *Process) Ended() <-chan struct{} { return p.done }
+
 // Wait waits for the end, and returns the exit code. After limit the test fails.
 func (p *Process) Wait(limit time.Duration) int {
 	p.t.Helper()
+	select {
+	case <-p.done:
+		return p.cmd.ProcessState.ExitCode()
+	default:
+	}
 	select {
 	case <-p.done:
 	case <-time.After(limit):

@@ -15,6 +15,8 @@ func system() []bound {
 	many := math.Inf(1)
 	return []bound{
 		{"topologies_without_the_story", 0, 0},
+		{"commands_with_lost_answers", 20, many},
+		{"stories_told_while_a_module_moves", 2, many},
 		{"bad_inputs_answered_wrongly", 0, 0},
 		{"new_module_routable_after_passing", 0, 1000}, // ms
 		{"kill9_reads_sent", 200 * 13 * 0.9, many},
@@ -62,16 +64,39 @@ func shop(full bool) []bound {
 	}
 }
 
-// topology are those of modules that move.
+// topology are those of modules that move: in short once each, and one death for each party.
 func topology() []bound {
 	many := math.Inf(1)
 	return []bound{
+		{"move_moves", 6, many},
 		{"move_longest", 0, 15}, // s
-		{"move_reads_sent", 1000, many},
-		{"move_checkouts_sent", 40, many},
+		{"move_reads_sent", 800, many},
+		{"move_checkouts_sent", 30, many},
 		{"move_requests_failed", 0, 0},
 		{"move_p99", 0, 2000}, // ms
 		{"move_killed_reads_failed", 0, 0},
 		{"move_killed_checkouts_failed", 0, 2}, // at most those in flight
+		{"move_interrupted_requests_failed", 0, 0},
+		{"move_to_a_slow_host_reads_failed", 0, 0},
+		{"move_to_a_failing_host_reads_failed", 0, 0},
+		{"canary_calls", 6, 14}, // %
+		{"canary_customers_split", 0, 0},
+		{"move_chaos_moves", 6, many},
+		{"move_chaos_acknowledged_orders", 50, many},
+		{"move_chaos_acknowledged_orders_lost", 0, 0},
+		{"move_chaos_verify_broken", 0, 0},
+		{"move_chaos_worst_recovery", 0, 60}, // s
+	}
+}
+
+// topologyInFull are those of ten moves each, and a death in each of ten more.
+func topologyInFull() []bound {
+	many := math.Inf(1)
+	return []bound{
+		{"move_moves", 60, many},
+		{"move_reads_sent", 10_000, many},
+		{"move_checkouts_sent", 400, many},
+		{"move_chaos_moves", 30, many},
+		{"move_chaos_acknowledged_orders", 250, many},
 	}
 }

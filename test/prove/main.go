@@ -39,7 +39,7 @@ func sets() map[string]set {
 	return map[string]set{
 		"system":   {[]string{module + "test/acceptance", module + "test/robustness", module + "test/stockcli"}, "", system(), nil},
 		"shop":     {[]string{module + "test/robustness/shop"}, "CLEAVE_PROVE_SHOP=full", shop(true), shop(false)},
-		"topology": {[]string{module + "test/move"}, "CLEAVE_TEST_MOVES=10", topology(), nil},
+		"topology": {[]string{module + "test/move"}, "CLEAVE_TEST_MOVES=10", append(topology(), topologyInFull()...), topology()},
 	}
 }
 

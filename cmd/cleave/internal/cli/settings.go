@@ -34,6 +34,9 @@ type settings struct {
 		Dir string `koanf:"dir" layers:"local"`
 		URL string `koanf:"url" secret:"url"`
 	} `koanf:"data"`
+	Module struct {
+		Version string `koanf:"version" layers:"local"`
+	} `koanf:"module"`
 	Direct    bool   `koanf:"direct" layers:"local"`
 	Host      string `koanf:"host" layers:"local"`
 	Leave     bool   `koanf:"leave" layers:"local"` // end when the topology has placed every module elsewhere; extract says so to what it starts
@@ -85,6 +88,9 @@ func (s settings) Validate() error {
 	if s.Host != "" && !topology.ValidHost(s.Host) {
 		errs = append(errs, config.Invalid("host", "%q has other than a-z, 0-9 and _.+-, or more than 63 of them", s.Host))
 	}
+	if v := s.Module.Version; len(v) > 100 || strings.ContainsFunc(v, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		errs = append(errs, config.Invalid("module.version", "%q has other than visible ASCII characters, or more than 100 of them", v))
+	}
 	if s.Listen != "" {
 		if _, _, err := net.SplitHostPort(s.Listen); err != nil && strings.Contains(s.Listen, ":") {
 			errs = append(errs, config.Invalid("listen", "%q is not an address, such as 127.0.0.1:8080", s.Listen))
@@ -119,6 +125,7 @@ func hostFlags(f *pflag.FlagSet, broker string) {
 	f.String("advertise", "", "host that others reach this one at; default the one it listens on")
 	f.String("failpoints", "", "for tests: places where this process dies, fails or waits, such as order.reserve.after=kill;outbox.publish.before=error*2")
 	f.String("host", "", "name of this host, by which the topology knows it; default main for up, else its modules")
+	f.String("module-version", "", "version of the modules in the registry, by which the topology may split calls; default the binary's")
 	f.Bool("direct", d.Direct, "call modules of the same process directly; false: over the wire, as if they ran elsewhere")
 }
 
