@@ -11,6 +11,7 @@ package orderv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "github.com/cleavehq/cleave/proto/cleave/v1"
 	v1 "github.com/cleavehq/cleave/proto/shop/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -1167,7 +1168,7 @@ var File_shop_order_v1_order_proto protoreflect.FileDescriptor
 
 const file_shop_order_v1_order_proto_rawDesc = "" +
 	"\n" +
-	"\x19shop/order/v1/order.proto\x12\rshop.order.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ashop/type/v1/address.proto\x1a\x18shop/type/v1/money.proto\"\xb1\a\n" +
+	"\x19shop/order/v1/order.proto\x12\rshop.order.v1\x1a\x1bbuf/validate/validate.proto\x1a\x17cleave/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ashop/type/v1/address.proto\x1a\x18shop/type/v1/money.proto\"\xb1\a\n" +
 	"\vPlacedOrder\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12/\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x19.shop.order.v1.OrderStateR\x05state\x12\x17\n" +
@@ -1286,17 +1287,19 @@ const file_shop_order_v1_order_proto_rawDesc = "" +
 	"\x18REFUND_STATE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12REFUND_STATE_ASKED\x10\x01\x12\x15\n" +
 	"\x11REFUND_STATE_DONE\x10\x02\x12\x18\n" +
-	"\x14REFUND_STATE_REFUSED\x10\x032\xbd\x05\n" +
-	"\x05Order\x12c\n" +
-	"\vCreateOrder\x12!.shop.order.v1.CreateOrderRequest\x1a\x1a.shop.order.v1.PlacedOrder\"\x15\x82\xd3\xe4\x93\x02\x0f:\x01*\"\n" +
-	"/v1/orders\x12h\n" +
-	"\bGetOrder\x12\x1e.shop.order.v1.GetOrderRequest\x1a\x1a.shop.order.v1.PlacedOrder\" \x82\xd3\xe4\x93\x02\x17\x12\x15/v1/orders/{order_id}\x90\x02\x01\x12h\n" +
+	"\x14REFUND_STATE_REFUSED\x10\x032\x9a\x06\n" +
+	"\x05Order\x12k\n" +
+	"\vCreateOrder\x12!.shop.order.v1.CreateOrderRequest\x1a\x1a.shop.order.v1.PlacedOrder\"\x1d\xb2\xb7\x1c\x04\b\x01\x10\x01\x82\xd3\xe4\x93\x02\x0f:\x01*\"\n" +
+	"/v1/orders\x12p\n" +
+	"\bGetOrder\x12\x1e.shop.order.v1.GetOrderRequest\x1a\x1a.shop.order.v1.PlacedOrder\"(\xb2\xb7\x1c\x04\b\x01\x10\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/orders/{order_id}\x90\x02\x01\x12z\n" +
 	"\n" +
-	"ListOrders\x12 .shop.order.v1.ListOrdersRequest\x1a!.shop.order.v1.ListOrdersResponse\"\x15\x82\xd3\xe4\x93\x02\f\x12\n" +
-	"/v1/orders\x90\x02\x01\x12\x89\x01\n" +
-	"\x0fListOrderEvents\x12%.shop.order.v1.ListOrderEventsRequest\x1a&.shop.order.v1.ListOrderEventsResponse\"'\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/orders/{order_id}/events\x90\x02\x01\x12x\n" +
-	"\vCancelOrder\x12!.shop.order.v1.CancelOrderRequest\x1a\x1a.shop.order.v1.PlacedOrder\"*\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/orders/{order_id}:cancel\x90\x02\x02\x12u\n" +
-	"\vRefundOrder\x12!.shop.order.v1.RefundOrderRequest\x1a\x1a.shop.order.v1.PlacedOrder\"'\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/orders/{order_id}:refundB8Z6github.com/cleavehq/cleave/proto/shop/order/v1;orderv1b\x06proto3"
+	"ListOrders\x12 .shop.order.v1.ListOrdersRequest\x1a!.shop.order.v1.ListOrdersResponse\"'\xb2\xb7\x1c\x0e\b\x01\x1a\n" +
+	"order.read\x82\xd3\xe4\x93\x02\f\x12\n" +
+	"/v1/orders\x90\x02\x01\x12\x9b\x01\n" +
+	"\x0fListOrderEvents\x12%.shop.order.v1.ListOrderEventsRequest\x1a&.shop.order.v1.ListOrderEventsResponse\"9\xb2\xb7\x1c\x0e\b\x01\x1a\n" +
+	"order.read\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/orders/{order_id}/events\x90\x02\x01\x12\x8b\x01\n" +
+	"\vCancelOrder\x12!.shop.order.v1.CancelOrderRequest\x1a\x1a.shop.order.v1.PlacedOrder\"=\xb2\xb7\x1c\x0f\b\x01\x1a\vorder.write\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/orders/{order_id}:cancel\x90\x02\x02\x12\x89\x01\n" +
+	"\vRefundOrder\x12!.shop.order.v1.RefundOrderRequest\x1a\x1a.shop.order.v1.PlacedOrder\";\xb2\xb7\x1c\x10\b\x01\x1a\forder.refund\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/orders/{order_id}:refundB8Z6github.com/cleavehq/cleave/proto/shop/order/v1;orderv1b\x06proto3"
 
 var (
 	file_shop_order_v1_order_proto_rawDescOnce sync.Once
