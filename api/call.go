@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"go-micro.dev/v4/client"
@@ -34,6 +35,12 @@ const (
 
 // call serves one request on its route.
 func (x *exchange) call(e *endpoint, values []string) {
+	ctx, _, err := x.g.authorise(x.r.Context(), x.r, x.w.Header(), e.policy)
+	if err != nil {
+		x.fail(err)
+		return
+	}
+	x.r = x.r.WithContext(ctx)
 	answer := jsonType
 	if e.desc.IsStreamingServer() {
 		answer = ndjsonType
@@ -62,8 +69,7 @@ func (x *exchange) call(e *endpoint, values []string) {
 		x.fail(err)
 		return
 	}
-	ctx, err := x.keyed(e)
-	if err != nil {
+	if ctx, err = x.keyed(e); err != nil {
 		x.fail(err)
 		return
 	}
@@ -78,7 +84,7 @@ func (x *exchange) call(e *endpoint, values []string) {
 func (x *exchange) unary(e *endpoint, in *dynamicpb.Message) {
 	out := dynamicpb.NewMessage(e.desc.Output())
 	c := x.g.c.Client
-	opts := append(e.callOptions(), client.WithRequestTimeout(x.g.c.Timeout))
+	opts := append(e.callOptions(), client.WithRequestTimeout(cmp.Or(time.Duration(e.policy.Timeout.Value), x.g.c.Timeout)))
 	if err := c.Call(x.r.Context(), c.NewRequest(e.service, e.name, in), out, opts...); err != nil {
 		x.fail(x.upstream(err))
 		return
@@ -236,9 +242,7 @@ func (x *exchange) body(e *endpoint) (_ []byte, status int, err error) {
 func (x *exchange) raw(body []byte) transcode.Raw {
 	r := transcode.Raw{ContentType: x.r.Header.Get("Content-Type"), Data: body, Header: make(map[string]string, len(x.r.Header))}
 	for name, values := range x.r.Header {
-		switch name {
-		case "Authorization", "Cookie", "Proxy-Authorization":
-		default:
+		if !reserved(name) {
 			r.Header[name] = strings.ToValidUTF8(strings.Join(values, ", "), "\uFFFD")
 		}
 	}

@@ -16,6 +16,10 @@ import (
 	"go-micro.dev/v4/client"
 	"go-micro.dev/v4/registry"
 	"golang.org/x/net/netutil"
+
+	"github.com/cleavehq/cleave/api/internal/guard"
+	"github.com/cleavehq/cleave/api/internal/policy"
+	"github.com/cleavehq/cleave/chassis/kv"
 )
 
 // Name of the gateway in the registry.
@@ -51,8 +55,15 @@ type Config struct {
 	MaxInFlight int
 	// MaxConns is how many connections are served at once; default 10,000.
 	MaxConns int
-	// Timeout of a unary call; default 10 s.
+	// Timeout of a unary call whose policy has none; default 10 s.
 	Timeout time.Duration
+	// Issuers of the access tokens that are taken. Without any, tokens say nothing here and go on to the services.
+	Issuers []Issuer
+	// Keys are the API keys that are taken, package apikey's documents by id; nil for none.
+	Keys kv.Watcher
+	// Overrides are what operators say about methods, by "shop.order.v1.Order/CancelOrder" or "shop.order.v1.Order/*"; nil for nothing. Routes
+	// wait until they were read once.
+	Overrides kv.Watcher
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 }
@@ -67,6 +78,9 @@ type Gateway struct {
 	changes  chan struct{} // the registry has changed, or a contract has come
 	inFlight chan struct{}
 	draining atomic.Bool
+
+	guard     *guard.Guard
+	overrides atomic.Pointer[policy.Overrides] // nil until they were read
 }
 
 // New makes a gateway that knows no routes yet.
@@ -90,11 +104,19 @@ func New(c Config) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("api: register metrics: %w", err)
 	}
+	who, err := newGuard(c)
+	if err != nil {
+		return nil, err
+	}
 	changes := make(chan struct{}, 1)
-	return &Gateway{
-		c: c, metrics: m, scrape: promhttp.HandlerFor(c.Metrics, promhttp.HandlerOpts{}), changes: changes,
+	g := &Gateway{
+		c: c, guard: who, metrics: m, scrape: promhttp.HandlerFor(c.Metrics, promhttp.HandlerOpts{}), changes: changes,
 		contract: newContracts(m, c.Log, func() { poke(changes) }), inFlight: make(chan struct{}, c.MaxInFlight),
-	}, nil
+	}
+	if c.Overrides == nil {
+		g.overrides.Store(&policy.Overrides{})
+	}
+	return g, nil
 }
 
 // Serve runs the gateway on ln: it keeps the routes current, registers the gateway, and serves. When ctx ends it leaves the registry,

@@ -15,7 +15,6 @@ import (
 	"github.com/google/uuid"
 	"go-micro.dev/v4/metadata"
 
-	"github.com/cleavehq/cleave/chassis/authn"
 	"github.com/cleavehq/cleave/chassis/idempotency"
 	"github.com/cleavehq/cleave/chassis/problem"
 	"github.com/cleavehq/cleave/chassis/telemetry"
@@ -95,27 +94,10 @@ func (x *exchange) begin(r *http.Request) context.Context {
 	h.Set("Traceparent", telemetry.Traceparent(ctx))
 	h.Set("X-Content-Type-Options", "nosniff")
 	md := metadata.Metadata{requestIDHeader: id}
-	if token, ok := bearer(r); ok {
-		md[authn.Header] = "Bearer " + token
-	}
 	if ip := source(r); ip != "" {
 		md[sourceHeader] = ip
 	}
 	return metadata.NewContext(ctx, md)
-}
-
-// bearer returns the request's access token (RFC 6750, 2.1). Credentials of other kinds stay here, and so do two of them: the service would
-// see one, and something in between perhaps the other.
-func bearer(r *http.Request) (token string, ok bool) {
-	all := r.Header.Values(authn.Header)
-	if len(all) != 1 {
-		return "", false
-	}
-	scheme, token, _ := strings.Cut(all[0], " ")
-	token = strings.TrimSpace(token)
-	return token, strings.EqualFold(scheme, "Bearer") && token != "" && len(token) <= authn.MaxToken && !strings.ContainsFunc(token, func(c rune) bool {
-		return c <= ' ' || c > '~'
-	})
 }
 
 // headerSize is how many bytes the request had before its body.

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/cleavehq/cleave/api/internal/openapi"
+	"github.com/cleavehq/cleave/api/internal/policy"
 	"github.com/cleavehq/cleave/api/internal/route"
 	"github.com/cleavehq/cleave/api/internal/transcode"
 	"github.com/cleavehq/cleave/chassis/schema"
@@ -25,6 +26,7 @@ type endpoint struct {
 	template *route.Template
 	desc     protoreflect.MethodDescriptor
 	binding  *transcode.Binding
+	policy   *policy.Policy
 	only     map[string]bool // the schema hashes of the instances that have the method; nil when all have it
 }
 
@@ -39,6 +41,7 @@ type table struct {
 	leftOut   map[string]fault  // by what there is to say of it
 	openapi   []byte
 	etag      string
+	policies  []*policy.Policy // of every method that is in a contract, exposed or not, by name
 }
 
 // fault is why a rule has no route.
@@ -49,11 +52,11 @@ const (
 	conflict              // another service has the same route
 )
 
-// newTable makes the routes of the offers, the newest contract of each service first. Of two services with the same route that one keeps
-// it which had it before; among new ones, that which has been running for longer.
-func newTable(list []*offer, before *table, version string) (*table, error) {
+// newTable makes the routes of the offers, the newest contract of each service first, of those methods that a contract or an operator exposes.
+// Of two services with the same route that one keeps it which had it before; among new ones, that which has been running for longer.
+func newTable(list []*offer, before *table, version string, said policy.Overrides) (*table, error) {
 	t := &table{owners: map[string]string{}, leftOut: map[string]fault{}}
-	all := t.candidates(list)
+	all := t.candidates(list, said)
 	if before != nil {
 		slices.SortStableFunc(all, func(a, b *endpoint) int {
 			return owned(before, b) - owned(before, a)
@@ -82,7 +85,7 @@ func owned(t *table, e *endpoint) int {
 }
 
 // candidates are the endpoints of every rule, in the order of their claim. Client streams have none.
-func (t *table) candidates(list []*offer) []*endpoint {
+func (t *table) candidates(list []*offer, said policy.Overrides) []*endpoint {
 	since := map[string]string{}
 	for _, o := range list {
 		if s, ok := since[o.service]; !ok || o.oldest < s {
@@ -101,6 +104,10 @@ func (t *table) candidates(list []*offer) []*endpoint {
 		for _, sd := range o.contract.Services {
 			for i := range sd.Methods().Len() {
 				md := sd.Methods().Get(i)
+				p := t.policy(o, md, said)
+				if p == nil || !p.Expose.Value {
+					continue
+				}
 				for _, rule := range schema.Rules(md) {
 					if md.IsStreamingClient() {
 						continue
@@ -110,6 +117,7 @@ func (t *table) candidates(list []*offer) []*endpoint {
 						t.leftOut[fmt.Sprintf("%s of %s: %v", md.FullName(), o.service, err)] = mistake
 						continue
 					}
+					e.policy = p
 					e.only = havers(list, o.service, md.FullName())
 					out = append(out, e)
 				}
@@ -117,6 +125,19 @@ func (t *table) candidates(list []*offer) []*endpoint {
 		}
 	}
 	return out
+}
+
+// policy is what is said of a method; nil when its contract says what can't be, and then nothing of it is exposed.
+func (t *table) policy(o *offer, md protoreflect.MethodDescriptor, said policy.Overrides) *policy.Policy {
+	p, err := said.Of(md)
+	if err != nil {
+		t.leftOut[fmt.Sprintf("%s of %s: %v", md.FullName(), o.service, err)] = mistake
+		return nil
+	}
+	if !slices.ContainsFunc(t.policies, func(had *policy.Policy) bool { return had.Method == p.Method }) {
+		t.policies = append(t.policies, &p)
+	}
+	return &p
 }
 
 // havers are the contracts of a service that have a method; nil when all have.
