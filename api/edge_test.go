@@ -82,7 +82,9 @@ type edge struct {
 }
 
 // everybody may call all of the catalogue that its contract exposes.
-func everybody() kv.Watcher { return kv.Static{"shop.catalog.v1.Catalog/*": []byte(`{"public": true}`)} }
+func everybody() kv.Watcher {
+	return kv.Static{"shop.catalog.v1.Catalog/*": []byte(`{"public": true}`)}
+}
 
 // open runs a gateway on a registry of its own, where everybody may do everything.
 func open(t *testing.T, change func(*Config)) *edge {

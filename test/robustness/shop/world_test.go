@@ -90,6 +90,7 @@ func open(t *testing.T) *world {
 	}
 	addr := harness.FreeAddr(t)
 	w.Client = harness.NewClient(addr)
+	w.Key = harness.NewKey(t, w.bin, "--registry", "consul", "--consul-addr", w.consul.Addr)
 	w.gateway = harness.Start(t, nil, w.bin, "gateway", "--listen", addr, "--registry", "consul", "--consul-addr", w.consul.Addr)
 	w.wait()
 	w.stock()
