@@ -64,6 +64,8 @@ type Config struct {
 	// Overrides are what operators say about methods, by "shop.order.v1.Order/CancelOrder" or "shop.order.v1.Order/*"; nil for nothing. Routes
 	// wait until they were read once.
 	Overrides kv.Watcher
+	// Origins are those whose pages may call from a browser (CORS), such as "https://shop.example", or "*" for every one; none by default.
+	Origins []string
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 }

@@ -92,23 +92,13 @@ func (x *exchange) begin(r *http.Request) context.Context {
 	h := x.w.Header()
 	h.Set(requestIDHeader, id)
 	h.Set("Traceparent", telemetry.Traceparent(ctx))
-	h.Set("X-Content-Type-Options", "nosniff")
+	secure(h, r)
+	x.g.shared(h, r)
 	md := metadata.Metadata{requestIDHeader: id}
 	if ip := source(r); ip != "" {
 		md[sourceHeader] = ip
 	}
 	return metadata.NewContext(ctx, md)
-}
-
-// headerSize is how many bytes the request had before its body.
-func headerSize(r *http.Request) int {
-	n := len(r.Method) + len(r.RequestURI) + len(r.Host)
-	for k, vs := range r.Header {
-		for _, v := range vs {
-			n += len(k) + len(v) + len(": \r\n")
-		}
-	}
-	return n
 }
 
 func saneID(id string) bool {
@@ -129,9 +119,8 @@ func ownPages() []string {
 }
 
 func (x *exchange) serve() {
-	if headerSize(x.r) > x.g.c.MaxHeader {
-		x.failWith(http.StatusRequestHeaderFieldsTooLarge,
-			problem.InvalidArgument("HEADER_TOO_LARGE", "the headers and the address have more than %d bytes", x.g.c.MaxHeader))
+	if status, err := x.g.oversized(x.r); err != nil {
+		x.failWith(status, err)
 		return
 	}
 	switch x.r.URL.Path {
@@ -202,6 +191,7 @@ func (x *exchange) routed() {
 	case found:
 		x.route = m.Value.template.String()
 		x.call(m.Value, m.Values)
+	case len(allowed) > 0 && x.preflight(allowed):
 	case len(allowed) > 0:
 		x.notAllowed(allowed)
 	default:

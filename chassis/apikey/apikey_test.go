@@ -102,13 +102,16 @@ func TestRing(t *testing.T) {
 func TestWhatIsNoKey(t *testing.T) {
 	now := time.Now()
 	for what, f := range map[string]func() error{
-		"name":      func() error { _, _, err := apikey.New("A B", nil, now, time.Time{}); return err },
-		"scope":     func() error { _, _, err := apikey.New("a", []string{"x y"}, now, time.Time{}); return err },
-		"star":      func() error { _, _, err := apikey.New("a", []string{"cat*"}, now, time.Time{}); return err },
-		"end":       func() error { _, _, err := apikey.New("a", nil, now, now.Add(-time.Hour)); return err },
-		"no key":    func() error { _, err := apikey.Parse([]byte(`{"id":"x"}`)); return err },
-		"not JSON":  func() error { _, err := apikey.Parse(nil); return err },
-		"long hash": func() error { _, err := apikey.Parse([]byte(`{"id":"0123456789abcdef","name":"a","hash":"0"}`)); return err },
+		"name":     func() error { _, _, err := apikey.New("A B", nil, now, time.Time{}); return err },
+		"scope":    func() error { _, _, err := apikey.New("a", []string{"x y"}, now, time.Time{}); return err },
+		"star":     func() error { _, _, err := apikey.New("a", []string{"cat*"}, now, time.Time{}); return err },
+		"end":      func() error { _, _, err := apikey.New("a", nil, now, now.Add(-time.Hour)); return err },
+		"no key":   func() error { _, err := apikey.Parse([]byte(`{"id":"x"}`)); return err },
+		"not JSON": func() error { _, err := apikey.Parse(nil); return err },
+		"long hash": func() error {
+			_, err := apikey.Parse([]byte(`{"id":"0123456789abcdef","name":"a","hash":"0"}`))
+			return err
+		},
 	} {
 		if f() == nil {
 			t.Errorf("%s was taken", what)

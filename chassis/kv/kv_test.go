@@ -11,8 +11,8 @@ import (
 
 	"github.com/hashicorp/consul/api"
 
+	"github.com/cleavehq/cleave/chassis/discovery/discoverytest"
 	"github.com/cleavehq/cleave/chassis/kv"
-	"github.com/cleavehq/cleave/test/harness"
 )
 
 func Example() {
@@ -40,7 +40,7 @@ func Example() {
 
 func stores(t *testing.T) map[string]kv.Store {
 	t.Helper()
-	c, err := api.NewClient(&api.Config{Address: harness.StartConsul(t).Addr})
+	c, err := api.NewClient(&api.Config{Address: discoverytest.StartConsul(t).Address})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,6 +44,7 @@ func edge(s settings, calls client.Client, c api.Config) (api.Config, error) {
 	var errs [2]error
 	c.Keys, errs[0] = edgeStore(s, keyDocuments)
 	c.Overrides, errs[1] = edgeStore(s, policyDocuments)
+	c.Origins = s.CORS.Origins
 	c.Issuers = []api.Issuer{{
 		Name: customer.Issuer, Audience: customer.Audience, Keys: shopKeys(calls), Algorithms: []string{authn.EdDSA}, Roles: shopRoles(),
 	}}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -48,6 +49,9 @@ type settings struct {
 		Audience string `koanf:"audience"`
 		JWKS     string `koanf:"jwks"`
 	} `koanf:"auth"`
+	CORS struct {
+		Origins []string `koanf:"origins"`
+	} `koanf:"cors"`
 	Failpoints string `koanf:"failpoints" layers:"local"`
 	Output     string `koanf:"output" layers:"local"`
 }
@@ -103,6 +107,11 @@ func (s settings) Validate() error {
 			errs = append(errs, config.Invalid(key, "%q is no https address", u))
 		}
 	}
+	for _, o := range s.CORS.Origins {
+		if u, err := url.Parse(o); o != "*" && (err != nil || u.Scheme+"://"+u.Host != o || u.Host == "") {
+			errs = append(errs, config.Invalid("cors.origins", "%q is no origin, such as https://shop.example", o))
+		}
+	}
 	if _, err := fault.Parse(s.Failpoints); err != nil {
 		errs = append(errs, config.Invalid("failpoints", "%v", err))
 	}
@@ -126,6 +135,7 @@ func globalFlags(f *pflag.FlagSet) {
 func gatewayFlags(f *pflag.FlagSet) {
 	f.String("auth-issuer", "", "OpenID Connect issuer whose access tokens are taken, beside the shop's own: https://id.example.com")
 	f.String("auth-audience", "", "audience that its tokens must have")
+	f.StringSlice("cors-origins", nil, "origins whose pages may call from a browser, such as https://shop.example, or *; default: none")
 	f.String("auth-jwks", "", "where its keys are; default: discovered at the issuer")
 }
 
