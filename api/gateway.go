@@ -3,6 +3,7 @@ package api
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 	"go-micro.dev/v4/client"
 	"go-micro.dev/v4/registry"
 	"golang.org/x/net/netutil"
+	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // Name of the gateway in the registry.
@@ -51,8 +53,22 @@ type Config struct {
 	MaxInFlight int
 	// MaxConns is how many connections are served at once; default 10,000.
 	MaxConns int
+	// MaxStreams is how many streams are open at once; default 4,096. They are not among the requests in flight.
+	MaxStreams int
 	// Timeout of a unary call; default 10 s.
 	Timeout time.Duration
+	// Heartbeat is how often a stream that says nothing shows that it is there; default 15 s.
+	Heartbeat time.Duration
+	// StreamGrace is how long streams may go on when the gateway stops, before they are told to go elsewhere; default 5 s.
+	StreamGrace time.Duration
+	// TLS makes the port speak TLS: HTTP/2 and HTTP/1.1, by ALPN. Without it the port speaks HTTP/1.1 and HTTP/2 in the clear (h2c, with prior
+	// knowledge).
+	TLS *tls.Config
+	// Offered says whether a method may be called by its name: over gRPC, gRPC-Web, Connect, Twirp, go-micro's RPC and WebSocket. Default: when
+	// its contract has a google.api.http rule for it, that is, when it is offered already.
+	Offered func(protoreflect.MethodDescriptor) bool
+	// Origin says whether a browser's page may open a WebSocket; default: one of the same host, and whatever is no browser.
+	Origin func(*http.Request) bool
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 }
@@ -67,6 +83,8 @@ type Gateway struct {
 	changes  chan struct{} // the registry has changed, or a contract has come
 	inFlight chan struct{}
 	draining atomic.Bool
+	streams  *streams
+	slowFrom time.Duration
 }
 
 // New makes a gateway that knows no routes yet.
@@ -79,7 +97,16 @@ func New(c Config) (*Gateway, error) {
 	c.MaxHeader = cmp.Or(c.MaxHeader, 64<<10)
 	c.MaxInFlight = cmp.Or(c.MaxInFlight, 4096)
 	c.MaxConns = cmp.Or(c.MaxConns, 10_000)
+	c.MaxStreams = cmp.Or(c.MaxStreams, 4096)
 	c.Timeout = cmp.Or(c.Timeout, 10*time.Second)
+	c.Heartbeat = cmp.Or(c.Heartbeat, 15*time.Second)
+	c.StreamGrace = cmp.Or(c.StreamGrace, 5*time.Second)
+	if c.Offered == nil {
+		c.Offered = hasRule
+	}
+	if c.Origin == nil {
+		c.Origin = sameOrigin
+	}
 	if c.Metrics == nil {
 		c.Metrics = prometheus.NewRegistry()
 	}
@@ -92,6 +119,7 @@ func New(c Config) (*Gateway, error) {
 	}
 	changes := make(chan struct{}, 1)
 	return &Gateway{
+		streams: newStreams(c.MaxStreams), slowFrom: slowFrom,
 		c: c, metrics: m, scrape: promhttp.HandlerFor(c.Metrics, promhttp.HandlerOpts{}), changes: changes,
 		contract: newContracts(m, c.Log, func() { poke(changes) }), inFlight: make(chan struct{}, c.MaxInFlight),
 	}, nil
@@ -110,12 +138,13 @@ func (g *Gateway) Serve(ctx context.Context, ln net.Listener) error {
 	go func() { watched <- g.Run(stop) }()
 
 	srv := &http.Server{
+		Protocols: protocols(), TLSConfig: g.c.TLS,
 		Handler: g.Handler(), ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: max(hardMaxHeader, 2*g.c.MaxHeader), // it answers in plain text, and resets those who go on sending
 		ErrorLog:       slog.NewLogLogger(g.c.Log.Handler(), slog.LevelDebug),
 	}
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(netutil.LimitListener(ln, g.c.MaxConns)) }()
+	go func() { served <- serve(srv, netutil.LimitListener(ln, g.c.MaxConns)) }()
 
 	kept := make(chan struct{})
 	go func() {
@@ -140,10 +169,27 @@ func (g *Gateway) drain(srv *http.Server, e *entry) error {
 	wait(context.Background(), drainWait)
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
-	if err := srv.Shutdown(ctx); err != nil {
+	defer time.AfterFunc(g.c.StreamGrace, g.streams.leave).Stop()
+	if err := errors.Join(srv.Shutdown(ctx), g.streams.wait(ctx)); err != nil {
 		return fmt.Errorf("api: requests that still ran were cut: %w", errors.Join(err, srv.Close()))
 	}
 	return nil
+}
+
+// protocols are those of the port: HTTP/1.1, and HTTP/2 in the clear and over TLS.
+func protocols() *http.Protocols {
+	p := &http.Protocols{}
+	p.SetHTTP1(true)
+	p.SetHTTP2(true)
+	p.SetUnencryptedHTTP2(true)
+	return p
+}
+
+func serve(srv *http.Server, ln net.Listener) error {
+	if srv.TLSConfig != nil {
+		return srv.ServeTLS(ln, "", "")
+	}
+	return srv.Serve(ln)
 }
 
 // wait returns after d, or when ctx ends.

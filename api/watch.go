@@ -98,7 +98,7 @@ func (g *Gateway) rebuild(ctx context.Context) (retry time.Duration, err error) 
 	if before == nil && first {
 		return retry, nil // not ready before every service was asked once
 	}
-	t, err := newTable(list, before, g.c.Version)
+	t, err := newTable(list, before, g.c.Version, g.c.Offered)
 	if err != nil {
 		return retry, fmt.Errorf("make the routes: %w", err)
 	}
