@@ -71,7 +71,7 @@ func codecOf(c protocol.Codec, e *endpoint) codec {
 type listener struct {
 	codec
 	recv    func() ([]byte, error) // the client's next message, io.EOF after the last
-	unblock func()                 // makes recv return
+	unblock func()                 // makes recv return, when it waits
 	open    func() error           // sends the headers, when no message did
 	message func(b []byte, id string) error
 	beat    func() error
@@ -119,10 +119,12 @@ func (x *exchange) converse(ctx context.Context, e *endpoint, first proto.Messag
 	go hear(ctx, s, l, heard)
 	l.end(x.told(ctx, x.pass(ctx, l, heard)))
 	cancel(nil)
-	if first == nil {
+	select {
+	case <-fed:
+	default:
 		l.unblock()
+		<-fed
 	}
-	<-fed
 	for range heard { //nolint:revive // until it is closed
 	}
 }

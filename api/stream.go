@@ -83,7 +83,7 @@ func (x *exchange) stream(e *endpoint, in *dynamicpb.Message, f stream.Form) {
 	defer done()
 	l := &listener{
 		codec: transcoded{e}, open: f.Open, message: f.Message, beat: f.Beat,
-		end: func(err error) { x.ended(f, err) },
+		end: func(err error) { x.ended(f, err) }, unblock: func() {},
 	}
 	if x.r.Method == http.MethodHead {
 		l.message = func([]byte, string) error { return io.EOF } // the headers were all

@@ -104,6 +104,9 @@ func (c *connectStream) Begin(s Shape) (err error) {
 	if err := connectVersionOf(c.r.Header.Get("Connect-Protocol-Version")); err != nil {
 		return err
 	}
+	if c.r.ProtoMajor < 2 && s.ClientStream {
+		c.w.Header().Set("Connection", "close") // what the client hasn't sent when the call ends would be the next request
+	}
 	c.compressed, c.compress, err = encodings(c.r.Header.Get("Connect-Content-Encoding"), c.r.Header.Get("Connect-Accept-Encoding"))
 	return err
 }
