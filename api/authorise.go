@@ -1,8 +1,10 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/http"
+	"time"
 
 	"go-micro.dev/v4/metadata"
 	"google.golang.org/grpc/codes"
@@ -37,6 +39,22 @@ func (g *Gateway) authorise(ctx context.Context, r *http.Request, h http.Header,
 		md[authn.Header] = "Bearer " + who.Token
 	}
 	return metadata.NewContext(ctx, md), who, nil
+}
+
+// admitted lets a request through to a method, with the metadata that say who sends it, or answers why not. Every way to a method leads by it.
+func (x *exchange) admitted(e *endpoint) bool {
+	ctx, _, err := x.g.authorise(x.r.Context(), x.r, x.w.Header(), e.policy)
+	if err != nil {
+		x.fail(err)
+		return false
+	}
+	x.r = x.r.WithContext(ctx)
+	return true
+}
+
+// timeout is how long a unary call may take.
+func (x *exchange) timeout(e *endpoint) time.Duration {
+	return cmp.Or(time.Duration(e.policy.Timeout.Value), x.g.c.Timeout)
 }
 
 // reserved says that a header is for the gateway alone, in whatever protocol it came: it must become neither metadata nor a part of a raw request.

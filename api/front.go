@@ -56,21 +56,21 @@ func (g *Gateway) shared(h http.Header, r *http.Request) {
 		return
 	}
 	h.Add("Vary", "Origin")
-	if origin := r.Header.Get("Origin"); origin != "" && g.lists(origin) {
+	if origin := r.Header.Get("Origin"); origin != "" && lists(g.c.Origins, origin) {
 		h.Set("Access-Control-Allow-Origin", origin)
 		h.Set("Access-Control-Expose-Headers", "ETag, Grpc-Message, Grpc-Status, Grpc-Status-Details-Bin, RateLimit, RateLimit-Policy, Retry-After, Traceparent, X-Request-Id")
 	}
 }
 
-func (g *Gateway) lists(origin string) bool {
-	return slices.Contains(g.c.Origins, "*") || slices.Contains(g.c.Origins, origin)
+func lists(origins []string, origin string) bool {
+	return slices.Contains(origins, "*") || slices.Contains(origins, origin)
 }
 
 // preflight answers a browser that asks whether a page may send a request, when the origin is listed: with the methods that the path has now. It
 // reports whether it did.
 func (x *exchange) preflight(allowed []string) bool {
 	asked := x.r.Header.Get("Access-Control-Request-Method")
-	if x.r.Method != http.MethodOptions || asked == "" || len(x.g.c.Origins) == 0 || !x.g.lists(x.r.Header.Get("Origin")) {
+	if x.r.Method != http.MethodOptions || asked == "" || len(x.g.c.Origins) == 0 || !lists(x.g.c.Origins, x.r.Header.Get("Origin")) {
 		return false
 	}
 	h := x.w.Header()

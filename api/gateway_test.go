@@ -15,6 +15,7 @@ import (
 	"go-micro.dev/v4/registry"
 	"google.golang.org/grpc/codes"
 
+	"github.com/cleavehq/cleave/api/internal/stream"
 	"github.com/cleavehq/cleave/chassis/problem"
 )
 
@@ -203,7 +204,7 @@ func TestBodiesAndStreams(t *testing.T) {
 				got = append(got, `"`+*m.Handle+`"`)
 			}
 		}
-		if strings.Join(got, " ") != want || w.Code != http.StatusOK || w.Header().Get("Content-Type") != ndjsonType {
+		if strings.Join(got, " ") != want || w.Code != http.StatusOK || w.Header().Get("Content-Type") != stream.NDJSONType {
 			t.Errorf("%q: %d %v, want %s", category, w.Code, got, want)
 		}
 	}

@@ -36,9 +36,10 @@ func (e *endpoint) key() string { return e.method + " " + e.template.Shape() }
 // table is all the routes of a moment. It is not changed after newTable.
 type table struct {
 	tree      route.Tree[*endpoint]
-	endpoints []*endpoint       // by path, then by method
-	owners    map[string]string // services by key
-	leftOut   map[string]fault  // by what there is to say of it
+	endpoints []*endpoint          // by path, then by method
+	methods   map[string]*endpoint // by the names that RPC protocols have for them
+	owners    map[string]string    // services by key
+	leftOut   map[string]fault     // by what there is to say of it
 	openapi   []byte
 	etag      string
 	policies  []*policy.Policy // of every method that is in a contract, exposed or not, by name
@@ -55,7 +56,9 @@ const (
 // newTable makes the routes of the offers, the newest contract of each service first, of those methods that a contract or an operator exposes.
 // Of two services with the same route that one keeps it which had it before; among new ones, that which has been running for longer.
 func newTable(list []*offer, before *table, version string, said policy.Overrides) (*table, error) {
-	t := &table{owners: map[string]string{}, leftOut: map[string]fault{}}
+	t := &table{methods: map[string]*endpoint{}, owners: map[string]string{}, leftOut: map[string]fault{}}
+	list = byClaim(list)
+	t.addMethods(list, before, said)
 	all := t.candidates(list, said)
 	if before != nil {
 		slices.SortStableFunc(all, func(a, b *endpoint) int {
@@ -70,6 +73,9 @@ func newTable(list []*offer, before *table, version string, said policy.Override
 	})
 	ops := make([]openapi.Operation, 0, len(t.endpoints))
 	for _, e := range t.endpoints {
+		if e.desc.IsStreamingClient() {
+			continue // a WebSocket is no operation of OpenAPI
+		}
 		ops = append(ops, openapi.Operation{Service: e.service, Method: e.method, Template: e.template, Desc: e.desc, Binding: e.binding})
 	}
 	var err error
@@ -84,8 +90,8 @@ func owned(t *table, e *endpoint) int {
 	return 0
 }
 
-// candidates are the endpoints of every rule, in the order of their claim. Client streams have none.
-func (t *table) candidates(list []*offer, said policy.Overrides) []*endpoint {
+// byClaim puts the service first that has been running for the longest time.
+func byClaim(list []*offer) []*offer {
 	since := map[string]string{}
 	for _, o := range list {
 		if s, ok := since[o.service]; !ok || o.oldest < s {
@@ -96,6 +102,11 @@ func (t *table) candidates(list []*offer, said policy.Overrides) []*endpoint {
 	slices.SortStableFunc(list, func(a, b *offer) int {
 		return cmp.Or(strings.Compare(since[a.service], since[b.service]), strings.Compare(a.service, b.service))
 	})
+	return list
+}
+
+// candidates are the endpoints of every rule, in the order of their claim.
+func (t *table) candidates(list []*offer, said policy.Overrides) []*endpoint {
 	var out []*endpoint
 	for _, o := range list {
 		if o.contract == nil {
@@ -109,9 +120,6 @@ func (t *table) candidates(list []*offer, said policy.Overrides) []*endpoint {
 					continue
 				}
 				for _, rule := range schema.Rules(md) {
-					if md.IsStreamingClient() {
-						continue
-					}
 					e, err := newEndpoint(o, md, rule)
 					if err != nil {
 						t.leftOut[fmt.Sprintf("%s of %s: %v", md.FullName(), o.service, err)] = mistake
@@ -174,7 +182,11 @@ func newEndpoint(o *offer, md protoreflect.MethodDescriptor, rule *annotations.H
 	for i, v := range tmpl.Variables {
 		vars[i] = v.Path
 	}
-	b, err := transcode.NewBinding(md, vars, rule.GetBody(), rule.GetResponseBody(), method == http.MethodPatch, o.contract.Types)
+	body := rule.GetBody()
+	if md.IsStreamingClient() { // reached by WebSocket, which is opened by a GET
+		method, body = http.MethodGet, cmp.Or(body, "*")
+	}
+	b, err := transcode.NewBinding(md, vars, body, rule.GetResponseBody(), method == http.MethodPatch, o.contract.Types)
 	if err != nil {
 		return nil, err
 	}

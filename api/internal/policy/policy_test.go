@@ -125,7 +125,7 @@ func TestTheShopOffersThisToEverybody(t *testing.T) {
 		shop.customer.v1.Customer/GetKeys shop.customer.v1.Customer/Login shop.customer.v1.Customer/Logout shop.customer.v1.Customer/RefreshSession
 		shop.customer.v1.Customer/RegisterCustomer shop.customer.v1.Customer/RequestPasswordReset shop.customer.v1.Customer/ResetPassword
 		shop.customer.v1.Customer/VerifyEmail
-		shop.inventory.v1.Inventory/GetStock shop.order.v1.Order/CreateOrder shop.order.v1.Order/GetOrder shop.payment.v1.Payment/HandleWebhook
+		shop.inventory.v1.Inventory/GetStock shop.order.v1.Order/CreateOrder shop.order.v1.Order/GetOrder shop.order.v1.Order/WatchOrder shop.payment.v1.Payment/HandleWebhook
 		shop.pricing.v1.Pricing/CreateQuote shop.pricing.v1.Pricing/GetQuote`)
 	hidden := strings.Fields(`
 		shop.customer.v1.Customer/AppointAdmin shop.customer.v1.Customer/GetContact shop.customer.v1.Customer/RotateKeys

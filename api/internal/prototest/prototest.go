@@ -125,8 +125,16 @@ func field(name, kind string, number int) *descriptorpb.FieldDescriptorProto {
 	return fd
 }
 
-// Service adds a service. A method is "NAME IN OUT [OPTIONS]": IN and OUT are messages of the file, OUT with "stream:" before it when it is
-// a stream, and OPTIONS are MethodOptions. One with a route is exposed to everybody, unless it says otherwise: `Get In Out [google.api.http]{get:"/v1/x"}`.
+// full is the whole name of a type, which is of the file unless there is a dot in it.
+func full(name string) string {
+	if strings.Contains(name, ".") {
+		return "." + name
+	}
+	return ".test.v1." + name
+}
+
+// Service adds a service. A method is "NAME IN OUT [OPTIONS]": IN and OUT are messages, with "stream:" before them when they are streams, and
+// OPTIONS are MethodOptions. One with a route is exposed to everybody, unless it says otherwise: `Get In Out [google.api.http]{get:"/v1/x"}`.
 func (f *File) Service(name string, methods ...string) *File {
 	s := &descriptorpb.ServiceDescriptorProto{Name: &name}
 	for _, line := range methods {
@@ -134,7 +142,7 @@ func (f *File) Service(name string, methods ...string) *File {
 		in, clientStream := strings.CutPrefix(words[1], "stream:")
 		out, serverStream := strings.CutPrefix(words[2], "stream:")
 		m := &descriptorpb.MethodDescriptorProto{
-			Name: &words[0], InputType: proto.String(".test.v1." + in), OutputType: proto.String(".test.v1." + out),
+			Name: &words[0], InputType: proto.String(full(in)), OutputType: proto.String(full(out)),
 			ClientStreaming: &clientStream, ServerStreaming: &serverStream, Options: &descriptorpb.MethodOptions{},
 		}
 		options := words[3]
