@@ -154,6 +154,9 @@ func (s *Server) Subscribe(sub server.Subscriber) error {
 // String implements server.Server.
 func (s *Server) String() string { return "grpc" }
 
+// Stopping returns a channel that is closed when Shutdown begins: a stream that never ends by itself has to end then.
+func (s *Server) Stopping() <-chan struct{} { return s.stopping }
+
 // Address returns where the server listens, host:port, and "" before Start.
 func (s *Server) Address() string {
 	s.mu.Lock()

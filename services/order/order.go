@@ -54,6 +54,7 @@ const Name = "order"
 // it calls and pass through it as they are: CART_NOT_FOUND, COUPON_EXHAUSTED.
 const (
 	ReasonOrderNotFound       = sale.ReasonOrderNotFound
+	ReasonWatchMoved          = sale.ReasonWatchMoved
 	ReasonOrderStateChanged   = sale.ReasonOrderStateChanged
 	ReasonOrderShipped        = sale.ReasonOrderShipped
 	ReasonOrderNotPaid        = sale.ReasonOrderNotPaid

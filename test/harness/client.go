@@ -21,7 +21,9 @@ type Client struct {
 	Insist bool
 	// Insisted counts what was sent again.
 	Insisted atomic.Int64
-	http     *http.Client
+	// Key is the API key that goes with each request that has no credential of its own; empty for a guest.
+	Key  string
+	http *http.Client
 }
 
 // NewClient makes a client of the gateway at addr, host:port.
@@ -31,6 +33,9 @@ func NewClient(addr string) *Client {
 		Transport: &http.Transport{MaxIdleConnsPerHost: 64},
 	}}
 }
+
+// Guest is the same without a key.
+func (c *Client) Guest() *Client { return &Client{Base: c.Base, http: c.http} }
 
 // Do sends a request, with body as JSON unless it is nil, and decodes the answer into out unless that is nil. It returns the status,
 // and an error when no answer came or the answer can't be decoded.
@@ -104,6 +109,9 @@ func decode(req *http.Request, status int, b []byte, out any) error {
 
 // Send is Do with a request of the caller's own making.
 func (c *Client) Send(req *http.Request, out any) (int, error) {
+	if c.Key != "" && req.Header.Get("Authorization") == "" {
+		req.Header.Set("X-Api-Key", c.Key)
+	}
 	rsp, err := c.http.Do(req)
 	if err != nil {
 		return 0, err

@@ -1,6 +1,9 @@
 package harness
 
 import (
+	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -31,6 +34,7 @@ type System struct {
 	bin     string
 	common  []string // flags that every process takes
 	dataDir string
+	key     string // that may do everything
 }
 
 // OneProcess starts `cleave up` on the embedded defaults, with a folder of its own. The registry is mdns, or consul. More flags may
@@ -46,6 +50,14 @@ func OneProcess(t testing.TB, bin string, consul *Consul, flags ...string) *Syst
 	addr := FreeAddr(t)
 	s.Client = NewClient(addr)
 	s.Gateway = Start(t, nil, bin, slices.Concat([]string{"up", "--data-dir", s.dataDir, "--listen", addr}, s.common, flags)...)
+	Eventually(t, time.Minute, "there is a key for the admin", func() bool {
+		if s.Gateway.Exited() {
+			t.Fatalf("the process ended:\n%s", s.Gateway.Output())
+		}
+		text, err := os.ReadFile(filepath.Join(s.dataDir, "admin.key"))
+		s.Key = strings.TrimSpace(string(text))
+		return err == nil && s.Key != ""
+	})
 	s.wait(s.Gateway)
 	Eventually(t, time.Minute, "the sample shop is loaded", func() bool { return strings.Contains(s.Gateway.Output(), " is up.") })
 	return s
@@ -59,6 +71,7 @@ func Distributed(t testing.TB, bin string, consul *Consul) *System {
 	for _, m := range Modules() {
 		s.Hosts[m] = s.Run(m)
 	}
+	s.key = NewKey(t, bin, s.common...)
 	s.StartGateway()
 	s.wait(s.Gateway)
 	s.Import()
@@ -104,7 +117,21 @@ func (s *System) StartGateway() {
 	s.t.Helper()
 	addr := FreeAddr(s.t)
 	s.Client = NewClient(addr)
+	s.Key = s.key
 	s.Gateway = Start(s.t, nil, s.bin, append([]string{"gateway", "--listen", addr}, s.common...)...)
+}
+
+// NewKey makes an API key that may do everything, with `cleave apikey create`; flags say where the keys are.
+func NewKey(t testing.TB, bin string, flags ...string) string {
+	t.Helper()
+	var talk strings.Builder
+	create := exec.Command(bin, append([]string{"apikey", "create", "test", "--scope", "*"}, flags...)...)
+	create.Stderr = &talk
+	text, err := create.Output()
+	if err != nil {
+		t.Fatalf("make an API key: %v\n%s", err, talk.String())
+	}
+	return strings.TrimSpace(string(text))
 }
 
 // DataDir is where a system of one process, or of SQLite, has its data.

@@ -127,6 +127,7 @@ func open(t *testing.T, s shape) *world {
 	}
 	if s.alone {
 		w.flags = append(w.flags, "--listen", w.addr, "--no-sample", "--mdns-domain", "shop-"+strconv.FormatInt(time.Now().UnixNano(), 36))
+		w.Key = harness.NewKey(t, w.bin, "--data-dir", w.data)
 	} else {
 		w.join()
 	}
@@ -161,6 +162,7 @@ func (w *world) join() {
 	w.natsArgs = []string{nats.build(w.t), "-a", host, "-p", port, "-c", conf}
 	w.startNATS()
 	w.flags = append(append(w.flags, registry...), "--broker", "nats://"+addr)
+	w.Key = harness.NewKey(w.t, w.bin, registry...)
 	w.gateway = harness.Start(w.t, nil, w.bin, append([]string{"gateway", "--listen", w.addr}, registry...)...)
 }
 

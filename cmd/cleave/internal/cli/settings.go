@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -46,6 +47,14 @@ type settings struct {
 		Level  string `koanf:"level"`
 		Format string `koanf:"format"`
 	} `koanf:"log"`
+	Auth struct {
+		Issuer   string `koanf:"issuer"`
+		Audience string `koanf:"audience"`
+		JWKS     string `koanf:"jwks"`
+	} `koanf:"auth"`
+	CORS struct {
+		Origins []string `koanf:"origins"`
+	} `koanf:"cors"`
 	Failpoints string `koanf:"failpoints" layers:"local"`
 	Output     string `koanf:"output" layers:"local"`
 }
@@ -96,6 +105,19 @@ func (s settings) Validate() error {
 			errs = append(errs, config.Invalid("listen", "%q is not an address, such as 127.0.0.1:8080", s.Listen))
 		}
 	}
+	if s.Auth.Issuer != "" && s.Auth.Audience == "" {
+		errs = append(errs, config.Invalid("auth.audience", "an issuer of tokens needs one, so that tokens for others are not taken"))
+	}
+	for key, u := range map[string]string{"auth.issuer": s.Auth.Issuer, "auth.jwks": s.Auth.JWKS} {
+		if u != "" && !strings.HasPrefix(u, "https://") && !strings.HasPrefix(u, "http://127.0.0.1") && !strings.HasPrefix(u, "http://localhost") {
+			errs = append(errs, config.Invalid(key, "%q is no https address", u))
+		}
+	}
+	for _, o := range s.CORS.Origins {
+		if u, err := url.Parse(o); o != "*" && (err != nil || u.Scheme+"://"+u.Host != o || u.Host == "") {
+			errs = append(errs, config.Invalid("cors.origins", "%q is no origin, such as https://shop.example", o))
+		}
+	}
 	if _, err := fault.Parse(s.Failpoints); err != nil {
 		errs = append(errs, config.Invalid("failpoints", "%v", err))
 	}
@@ -113,6 +135,14 @@ func globalFlags(f *pflag.FlagSet) {
 	f.String("log-level", d.Log.Level, "debug, info, warn or error")
 	f.String("log-format", d.Log.Format, "text or json")
 	f.StringP("output", "o", d.Output, "table or json")
+}
+
+// gatewayFlags are those of commands that run the gateway.
+func gatewayFlags(f *pflag.FlagSet) {
+	f.String("auth-issuer", "", "OpenID Connect issuer whose access tokens are taken, beside the shop's own: https://id.example.com")
+	f.String("auth-audience", "", "audience that its tokens must have")
+	f.StringSlice("cors-origins", nil, "origins whose pages may call from a browser, such as https://shop.example, or *; default: none")
+	f.String("auth-jwks", "", "where its keys are; default: discovered at the issuer")
 }
 
 // hostFlags are those of commands that run modules.

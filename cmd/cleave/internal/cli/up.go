@@ -50,6 +50,7 @@ embedded NATS unless told otherwise. The first time it loads a sample shop. Ctrl
 	c.Flags().String("listen", "127.0.0.1:8080", "address of the gateway")
 	c.Flags().BoolVar(&noSample, "no-sample", false, "don't load the sample shop into an empty catalogue")
 	hostFlags(c.Flags(), embedded)
+	gatewayFlags(c.Flags())
 	return c
 }
 
@@ -91,6 +92,8 @@ func (a *app) gateway() *cobra.Command {
 	}
 	c.Flags().String("listen", "127.0.0.1:8080", "address to listen on")
 	c.Flags().String("advertise", "", "host that others reach this one at; default the one it listens on")
+	c.Flags().String("data-dir", defaults().Data.Dir, "folder where API keys and policy overrides are, without Consul")
+	gatewayFlags(c.Flags())
 	return c
 }
 
@@ -199,11 +202,20 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	if what.gateway {
-		gw, err := api.New(api.Config{
+		conf, err := edge(s, calls, api.Config{
 			Registry: reg, Client: calls, Log: log, Metrics: metrics, Version: version().Version, Advertise: s.Advertise,
 		})
 		if err != nil {
 			return err
+		}
+		gw, err := api.New(conf)
+		if err != nil {
+			return err
+		}
+		if len(what.modules) > 0 {
+			if err := adminKey(ctx, s, log); err != nil {
+				return err
+			}
 		}
 		g.Go(func() error { return gw.Serve(ctx, ln) })
 	}
@@ -344,6 +356,7 @@ func (a *app) banner(s settings, what serving, base, brokerIs string) {
 			data = "PostgreSQL, " + redacted(s.Data.URL)
 		}
 		line("data", data)
+		line("key", "may do everything, in "+adminKeyFile(s))
 	}
 	fmt.Fprintf(&b, "\nTry:\n  curl '%s/v1/products?page_size=3'\n\nCtrl-C stops it.\n", base)
 	_, _ = fmt.Fprint(a.env.Stdout, b.String())

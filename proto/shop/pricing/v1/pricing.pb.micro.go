@@ -7,6 +7,7 @@ package pricingv1
 
 import (
 	fmt "fmt"
+	_ "github.com/cleavehq/cleave/proto/cleave/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	proto "google.golang.org/protobuf/proto"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
