@@ -39,7 +39,11 @@ type settings struct {
 	Leave     bool   `koanf:"leave" layers:"local"` // end when the topology has placed every module elsewhere; extract says so to what it starts
 	Listen    string `koanf:"listen" layers:"local"`
 	Advertise string `koanf:"advertise" layers:"local"`
-	Log       struct {
+	TLS       struct {
+		Cert string `koanf:"cert" layers:"local"`
+		Key  string `koanf:"key" layers:"local"`
+	} `koanf:"tls"`
+	Log struct {
 		Level  string `koanf:"level"`
 		Format string `koanf:"format"`
 	} `koanf:"log"`

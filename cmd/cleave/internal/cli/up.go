@@ -89,6 +89,8 @@ func (a *app) gateway() *cobra.Command {
 	}
 	c.Flags().String("listen", "127.0.0.1:8080", "address to listen on")
 	c.Flags().String("advertise", "", "host that others reach this one at; default the one it listens on")
+	c.Flags().String("tls-cert", "", "PEM file of the certificate, and the port speaks TLS; read again when it changes")
+	c.Flags().String("tls-key", "", "PEM file of its private key")
 	return c
 }
 
@@ -188,8 +190,12 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	if what.gateway {
+		conf, err := serverTLS(s.TLS.Cert, s.TLS.Key)
+		if err != nil {
+			return err
+		}
 		gw, err := api.New(api.Config{
-			Registry: reg, Client: calls, Log: log, Metrics: metrics, Version: version().Version, Advertise: s.Advertise,
+			Registry: reg, Client: calls, Log: log, Metrics: metrics, Version: version().Version, Advertise: s.Advertise, TLS: conf,
 		})
 		if err != nil {
 			return err
