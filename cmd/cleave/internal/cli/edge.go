@@ -41,7 +41,8 @@ func edgeStore(s settings, what string) (kv.Store, error) {
 
 // edge completes the configuration of a gateway with who may call it.
 func edge(s settings, calls client.Client, c api.Config) (api.Config, error) {
-	var errs [2]error
+	var errs [3]error
+	c.TLS, errs[2] = serverTLS(s.TLS.Cert, s.TLS.Key)
 	c.Keys, errs[0] = edgeStore(s, keyDocuments)
 	c.Overrides, errs[1] = edgeStore(s, policyDocuments)
 	c.Origins = s.CORS.Origins
