@@ -19,7 +19,7 @@ import (
 	"go-micro.dev/v4/registry"
 	"go-micro.dev/v4/selector"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/protobuf/types/dynamicpb"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/cleavehq/cleave/api/internal/transcode"
 	"github.com/cleavehq/cleave/chassis/problem"
@@ -52,11 +52,11 @@ func (x *exchange) call(e *endpoint, values []string) {
 		x.fail(problem.InvalidArgument("BAD_QUERY", "the query is not percent-encoded as it should be"))
 		return
 	}
-	var in *dynamicpb.Message
+	var in proto.Message
 	if e.binding.IsRaw() {
 		in, err = e.binding.RawRequest(values, query, x.raw(body))
 	} else {
-		in, err = e.binding.Request(values, query, body)
+		in, err = e.binding.Encode(values, query, body)
 	}
 	if err != nil {
 		x.fail(err)
@@ -75,15 +75,15 @@ func (x *exchange) call(e *endpoint, values []string) {
 	x.unary(e, in)
 }
 
-func (x *exchange) unary(e *endpoint, in *dynamicpb.Message) {
-	out := dynamicpb.NewMessage(e.desc.Output())
+func (x *exchange) unary(e *endpoint, in proto.Message) {
+	out := e.binding.Answer()
 	c := x.g.c.Client
 	opts := append(e.callOptions(), client.WithRequestTimeout(x.g.c.Timeout))
 	if err := c.Call(x.r.Context(), c.NewRequest(e.service, e.name, in), out, opts...); err != nil {
 		x.fail(x.upstream(err))
 		return
 	}
-	b, err := e.binding.Response(out)
+	b, err := e.binding.JSON(out)
 	if err != nil {
 		x.fail(problem.Internal(err))
 		return
@@ -126,7 +126,7 @@ func (e *endpoint) callOptions() []client.CallOption {
 }
 
 // stream sends a line a message. The first one is awaited before the status is sent, so that a refusal has its own.
-func (x *exchange) stream(e *endpoint, in *dynamicpb.Message) {
+func (x *exchange) stream(e *endpoint, in proto.Message) {
 	ctx, cancel := context.WithCancel(x.r.Context())
 	defer cancel()
 	c := x.g.c.Client
@@ -142,11 +142,11 @@ func (x *exchange) stream(e *endpoint, in *dynamicpb.Message) {
 	}
 	flush := http.NewResponseController(x.w)
 	for began := false; ; began = true {
-		out := dynamicpb.NewMessage(e.desc.Output())
+		out := e.binding.Answer()
 		err := s.Recv(out)
 		var line []byte
 		if err == nil {
-			line, err = e.binding.Response(out)
+			line, err = e.binding.JSON(out)
 		}
 		end := errors.Is(err, io.EOF)
 		if err != nil && !end && !began {

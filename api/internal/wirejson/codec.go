@@ -108,7 +108,7 @@ func (m *Message) AppendJSON(dst, wire []byte) ([]byte, error) {
 	}
 	e.out, e.start, e.depth, e.partial, e.exactly = dst, len(dst), m.c.o.Depth, false, false
 	err := e.message(m.m, wire, "")
-	if err == errOrder { //nolint:errorlint // it is never wrapped
+	if err != nil { // what is wrong on the fast path may be good when more of the message is known: the last value of a field counts
 		e.reset()
 		e.out, e.depth, e.partial, e.exactly = dst, m.c.o.Depth, false, true
 		err = e.message(m.m, wire, "")
