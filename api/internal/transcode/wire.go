@@ -113,7 +113,7 @@ func (b *Binding) encode(c *compiled, values []string, query url.Values, body []
 			return nil, false
 		}
 		var ok bool
-		if wire, ok = appendText(wire, p[0], values[i]); !ok { //nolint:gosec // a match has a value for each variable
+		if wire, ok = appendText(wire, p[0], values[i]); !ok { // a match has a value for each variable
 			return nil, false
 		}
 		given = append(given, p[0])

@@ -53,11 +53,6 @@ func pairs(o Options) []pair {
 	return out
 }
 
-func pairOf(t testing.TB, m proto.Message, o Options) pair {
-	t.Helper()
-	return pair{m, New(o).Message(m.ProtoReflect().Descriptor()), o}
-}
-
 // both are a generated and a dynamic message of the subject's type.
 func (p pair) both() []proto.Message {
 	return []proto.Message{p.subject.ProtoReflect().New().Interface(), dynamicpb.NewMessage(p.subject.ProtoReflect().Descriptor())}

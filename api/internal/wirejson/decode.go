@@ -65,12 +65,12 @@ func (d *decoder) begin() opened {
 func (d *decoder) end(o opened) {
 	n := len(d.out) - o.at - 1 + d.grown - o.grown
 	if n < 128 {
-		d.out[o.at] = byte(n)
+		d.out[o.at] = byte(n) //nolint:gosec // less than 128
 		d.lengths = d.lengths[:o.lengths]
 		return
 	}
 	d.lengths[o.lengths].n = n
-	d.grown += protowire.SizeVarint(uint64(n)) - 1 //nolint:gosec // not negative
+	d.grown += protowire.SizeVarint(uint64(n)) - 1
 }
 
 // back takes back what was written since a moment before begin.
@@ -164,7 +164,7 @@ func (d *decoder) object(m *message, held bool) error {
 			}
 			continue
 		}
-		twice := false
+		var twice bool
 		if f.index < 0 {
 			twice = slices.Contains(extras, f)
 			extras = append(extras, f)
@@ -214,11 +214,11 @@ func (d *decoder) find(m *message, name []byte, at int) (*field, error) {
 		return m.byName[string(name)], nil
 	}
 	t, err := d.c.o.Resolver.FindExtensionByName(protoreflect.FullName(name[1 : len(name)-1]))
-	if err != nil && !errors.Is(err, protoregistry.NotFound) {
+	switch {
+	case errors.Is(err, protoregistry.NotFound):
+		return nil, nil // the caller decides what becomes of an unknown field
+	case err != nil:
 		return nil, d.fail(at, "unknown field %q", name)
-	}
-	if err != nil || t == nil {
-		return nil, nil //nolint:nilnil // the caller decides
 	}
 	if fd := t.TypeDescriptor(); !m.desc.ExtensionRanges().Has(fd.Number()) || fd.ContainingMessage().FullName() != m.name {
 		return nil, d.fail(at, "%q does not extend %s", name, m.name)

@@ -15,10 +15,10 @@ import (
 // scalar reads a value of a field that holds no messages, and writes it behind tag. noZero leaves a zero out. set is false when it is an enum's
 // name that is passed over.
 func (d *decoder) scalar(f *field, tag []byte, noZero bool) (set bool, err error) {
-	switch f.kind {
-	case protoreflect.StringKind:
+	if f.kind == protoreflect.StringKind {
 		return true, d.stringValue(tag, noZero)
-	case protoreflect.BytesKind:
+	}
+	if f.kind == protoreflect.BytesKind {
 		return true, d.bytesValue(f, tag, noZero)
 	}
 	at := d.pos
@@ -54,7 +54,12 @@ func (d *decoder) value(f *field) (v uint64, set, ok bool, err error) {
 	case protoreflect.DoubleKind:
 		x, ok, err := d.float(64)
 		return math.Float64bits(x), true, ok, err
+	default:
+		return d.integer(f)
 	}
+}
+
+func (d *decoder) integer(f *field) (v uint64, set, ok bool, err error) {
 	text, err := d.numberText()
 	if err != nil || text == nil {
 		return 0, false, false, err
@@ -69,15 +74,15 @@ func (d *decoder) value(f *field) (v uint64, set, ok bool, err error) {
 
 // fitted holds a whole number to what the field's kind can be.
 func (f *field) fitted(abs uint64, neg bool) (uint64, bool) {
+	most := uint64(math.MaxInt64)
 	switch f.kind {
 	case protoreflect.Uint32Kind, protoreflect.Fixed32Kind:
 		return abs, !neg && abs <= math.MaxUint32
 	case protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
 		return abs, !neg
-	}
-	most := uint64(math.MaxInt64)
-	if f.kind == protoreflect.Int32Kind || f.kind == protoreflect.Sint32Kind || f.kind == protoreflect.Sfixed32Kind || f.kind == protoreflect.EnumKind {
+	case protoreflect.Int32Kind, protoreflect.Sint32Kind, protoreflect.Sfixed32Kind, protoreflect.EnumKind:
 		most = math.MaxInt32
+	default:
 	}
 	if neg {
 		return -abs, abs <= most+1
@@ -122,15 +127,15 @@ func (d *decoder) float(size int) (x float64, ok bool, err error) {
 }
 
 func (d *decoder) enumValue(f *field) (v uint64, set, ok bool, err error) {
-	switch c := d.next(); {
-	case c == '"':
+	switch d.next() {
+	case '"':
 		name, err := d.text()
 		if err != nil {
 			return 0, false, false, err
 		}
 		n, ok := f.enum.byName[string(name)]
 		return uint64(int64(n)), ok, ok || d.c.o.DiscardUnknown, nil //nolint:gosec // a varint's sign
-	case c == 'n':
+	case 'n':
 		return 0, true, f.null && d.word("null"), nil
 	}
 	text, err := d.number()
@@ -200,8 +205,7 @@ func encodingOf(s []byte) *base64.Encoding {
 
 // appendValue writes what value read.
 func (f *field) appendValue(out []byte, v uint64) []byte {
-	switch f.kind {
-	case protoreflect.Sint32Kind, protoreflect.Sint64Kind:
+	if f.kind == protoreflect.Sint32Kind || f.kind == protoreflect.Sint64Kind {
 		return protowire.AppendVarint(out, protowire.EncodeZigZag(int64(v))) //nolint:gosec // fitted made it one
 	}
 	switch f.wire {

@@ -1,6 +1,7 @@
 package wirejson
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"unicode/utf8"
@@ -51,8 +52,8 @@ func (e *encoder) message(m *message, b []byte, typeURL string) error {
 		return errDepth
 	}
 	var err error
-	switch {
-	case m.known == ordinary || m.known == empty:
+	switch m.known {
+	case ordinary, empty:
 		err = e.object(m, b, typeURL)
 	default:
 		err = e.wellKnown(m, b)
@@ -202,7 +203,7 @@ func (e *encoder) run(f *field, b []byte, start, i int, t protowire.Type) (int, 
 			return 0, err
 		}
 		i = n + len(tag)
-		if i > len(b) || string(b[n:i]) != string(tag) {
+		if i > len(b) || !bytes.Equal(b[n:i], tag) {
 			e.closeList(f, before, open)
 			return n, nil
 		}

@@ -122,10 +122,10 @@ func (e *encoder) time(m *message, b []byte) error {
 	at := time.Unix(seconds, 0).UTC()
 	year, month, day := at.Date()
 	hour, minute, second := at.Clock()
-	out := append(e.out, '"', digit(year/1000), digit(year/100), digit(year/10), digit(year), '-')
-	out = append(out, digit(int(month)/10), digit(int(month)), '-', digit(day/10), digit(day), 'T')
-	out = append(out, digit(hour/10), digit(hour), ':', digit(minute/10), digit(minute), ':', digit(second/10), digit(second))
-	e.out = append(appendFraction(out, nanos), 'Z', '"')
+	e.out = append(e.out, '"', digit(year/1000), digit(year/100), digit(year/10), digit(year),
+		'-', digit(int(month)/10), digit(int(month)), '-', digit(day/10), digit(day),
+		'T', digit(hour/10), digit(hour), ':', digit(minute/10), digit(minute), ':', digit(second/10), digit(second))
+	e.out = append(appendFraction(e.out, nanos), 'Z', '"')
 	return nil
 }
 

@@ -31,7 +31,7 @@ func (e *encoder) entriesOf(f *field, b []byte, start, i int) (int, error) {
 			return 0, err
 		}
 		i = n + len(tag)
-		if i > len(b) || string(b[n:i]) != string(tag) {
+		if i > len(b) || !bytes.Equal(b[n:i], tag) {
 			e.out = append(e.out, f.key...)
 			return n, e.emit(f, base)
 		}

@@ -180,7 +180,7 @@ func (d *decoder) hex(at int) (rune, bool) {
 		return 0, false
 	}
 	v, err := strconv.ParseUint(string(d.in[at:at+4]), 16, 16)
-	return rune(v), err == nil //nolint:gosec // 16 bits
+	return rune(v), err == nil
 }
 
 // word passes over null, true or false, if that is what is there.

@@ -151,8 +151,8 @@ func (c *Codec) field(fd protoreflect.FieldDescriptor) *field {
 	f.takeNull = f.null || fd.Message() != nil && fd.Message().FullName() == "google.protobuf.Value"
 	f.utf8 = f.kind == protoreflect.StringKind && enforcesUTF8(fd)
 	f.tags()
-	key, _ := appendString([]byte{','}, []byte(f.text)) // a name is UTF-8
-	f.key = append(key, ':')
+	f.key, _ = appendString([]byte{','}, []byte(f.text)) // a name is UTF-8
+	f.key = append(f.key, ':')
 	f.absent = c.absent(f)
 	return f
 }
