@@ -101,19 +101,23 @@ func documents() []string {
 	return docs
 }
 
+// Every document is tried on the three large messages, and the values by themselves on the well-known ones; of the rest each sixteenth.
 func TestTakesWhatProtojsonTakes(t *testing.T) {
 	docs := documents()
-	for _, o := range everyOption() {
-		for _, p := range pairs(o) {
-			for _, doc := range docs {
-				p.decode(t, []byte(doc))
+	for n, o := range everyOption() {
+		for i, p := range pairs(o) {
+			large, known := i < 3 && n < 4, i > 3 && i < 16
+			for j, doc := range docs {
+				if large && n != 1 && n != 2 || known && !strings.HasPrefix(doc, `{"`) || (i+j+n)%16 == 0 {
+					p.decode(t, []byte(doc))
+				}
 			}
 		}
 	}
 }
 
 func TestDeepDocuments(t *testing.T) {
-	for _, deep := range []int{3, 99, 100, 101} {
+	for _, deep := range []int{3, 49, 50, 51} {
 		for _, form := range [][2]string{
 			{`{"recursiveMessage":`, `}`}, {`{"optionalStruct":{"a":`, `}}`}, {`{"optionalValue":[`, `]}`}, {`{"nope":[`, `]}`},
 			{`{"optionalAny":{"@type":"x/google.protobuf.Any","value":`, `}}`},
@@ -121,7 +125,7 @@ func TestDeepDocuments(t *testing.T) {
 			doc := strings.Repeat(form[0], deep) + "{}" + strings.Repeat(form[1], deep)
 			inner := form[0] + strings.Repeat("[", deep) + strings.Repeat("]", deep) + form[1]
 			for _, discard := range []bool{false, true} {
-				for _, p := range pairs(Options{Depth: 100, DiscardUnknown: discard}) {
+				for _, p := range pairs(Options{Depth: 50, DiscardUnknown: discard})[:6] {
 					p.decode(t, []byte(doc))
 					p.decode(t, []byte(inner))
 				}
