@@ -17,7 +17,7 @@ import (
 	"go-micro.dev/v4/registry"
 	"go-micro.dev/v4/selector"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/protobuf/types/dynamicpb"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/cleavehq/cleave/api/internal/stream"
 	"github.com/cleavehq/cleave/api/internal/transcode"
@@ -62,11 +62,11 @@ func (x *exchange) call(e *endpoint, values []string) {
 	if form != nil {
 		x.resumed(e, query)
 	}
-	var in *dynamicpb.Message
+	var in proto.Message
 	if e.binding.IsRaw() {
 		in, err = e.binding.RawRequest(values, query, x.raw(body))
 	} else {
-		in, err = e.binding.Request(values, query, body)
+		in, err = e.binding.Encode(values, query, body)
 	}
 	if err != nil {
 		x.fail(err)
@@ -85,15 +85,15 @@ func (x *exchange) call(e *endpoint, values []string) {
 	x.unary(e, in)
 }
 
-func (x *exchange) unary(e *endpoint, in *dynamicpb.Message) {
-	out := dynamicpb.NewMessage(e.desc.Output())
+func (x *exchange) unary(e *endpoint, in proto.Message) {
+	out := e.binding.Answer()
 	c := x.g.c.Client
 	opts := append(e.callOptions(), client.WithRequestTimeout(x.timeout(e)))
 	if err := c.Call(x.r.Context(), c.NewRequest(e.service, e.name, in), out, opts...); err != nil {
 		x.fail(x.upstream(err))
 		return
 	}
-	b, err := e.binding.Response(out)
+	b, err := e.binding.JSON(out)
 	if err != nil {
 		x.fail(problem.Internal(err))
 		return

@@ -10,6 +10,7 @@ import (
 
 	"go-micro.dev/v4/registry"
 
+	"github.com/cleavehq/cleave/api/internal/transcode"
 	"github.com/cleavehq/cleave/chassis/schema"
 )
 
@@ -32,6 +33,7 @@ type contracts struct {
 
 	mu     sync.Mutex
 	byHash map[string]*schema.Contract
+	codecs map[string]*transcode.Codec // of the same
 	asked  map[string]*asked
 	last   map[string][]*offer // by service: what it offered when a contract of it was known
 }
@@ -46,7 +48,7 @@ type asked struct {
 func newContracts(m *metrics, log *slog.Logger, changed func()) *contracts {
 	return &contracts{
 		metrics: m, log: log, changed: changed, slots: make(chan struct{}, fetchers),
-		byHash: map[string]*schema.Contract{}, asked: map[string]*asked{}, last: map[string][]*offer{},
+		byHash: map[string]*schema.Contract{}, codecs: map[string]*transcode.Codec{}, asked: map[string]*asked{}, last: map[string][]*offer{},
 	}
 }
 
@@ -58,6 +60,7 @@ type offer struct {
 	oldest   string // when the oldest did
 	nodes    []*registry.Node
 	contract *schema.Contract // nil until it is known
+	codec    *transcode.Codec // likewise
 }
 
 // offers groups the instances of a service by their contract, the newest first. Instances that don't speak gRPC offer nothing.
@@ -100,6 +103,7 @@ func (c *contracts) fill(ctx context.Context, list []*offer) (out []*offer, retr
 	defer c.mu.Unlock()
 	byService := map[string][]*offer{}
 	for _, o := range list {
+		o.codec = c.codecs[o.hash]
 		if o.contract = c.byHash[o.hash]; o.contract == nil {
 			a := c.ask(ctx, o)
 			first = first || a.backoff == 0
@@ -173,7 +177,7 @@ func (c *contracts) fetch(ctx context.Context, hash, service string, nodes []*re
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if got != nil {
-		c.byHash[hash] = got
+		c.byHash[hash], c.codecs[hash] = got, transcode.NewCodec(got.Types)
 		delete(c.asked, hash)
 		return
 	}
@@ -200,6 +204,7 @@ func (c *contracts) forget(list []*offer) {
 	for hash := range c.byHash {
 		if !used[hash] {
 			delete(c.byHash, hash)
+			delete(c.codecs, hash)
 		}
 	}
 }

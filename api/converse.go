@@ -49,7 +49,7 @@ type transcoded struct{ e *endpoint }
 
 func (t transcoded) empty() proto.Message { return dynamicpb.NewMessage(t.e.desc.Output()) }
 
-func (t transcoded) decode(b []byte) (proto.Message, error) { return t.e.binding.Request(nil, nil, b) }
+func (t transcoded) decode(b []byte) (proto.Message, error) { return t.e.binding.Encode(nil, nil, b) }
 
 func (t transcoded) encode(m proto.Message) (b []byte, id string, err error) {
 	out, ok := m.(*dynamicpb.Message)

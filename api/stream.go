@@ -74,7 +74,7 @@ func (x *exchange) form() stream.Form {
 
 // stream sends a server's stream in a form over HTTP. The first message is awaited for a second before the status is sent, so that a
 // refusal has its own.
-func (x *exchange) stream(e *endpoint, in *dynamicpb.Message, f stream.Form) {
+func (x *exchange) stream(e *endpoint, in proto.Message, f stream.Form) {
 	done, err := x.long()
 	if err != nil {
 		x.fail(err)
@@ -221,7 +221,7 @@ type bound struct {
 }
 
 func (b bound) decode(body []byte) (proto.Message, error) {
-	return b.e.binding.Request(b.values, nil, body)
+	return b.e.binding.Encode(b.values, nil, body)
 }
 
 // sameOrigin is the default of Config.Origin: a page of the same host, or no browser.

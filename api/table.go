@@ -190,6 +190,7 @@ func newEndpoint(o *offer, md protoreflect.MethodDescriptor, rule *annotations.H
 	if err != nil {
 		return nil, err
 	}
+	b.Share(o.codec)
 	return &endpoint{
 		service: o.service, name: string(md.Parent().Name()) + "." + string(md.Name()), method: method, template: tmpl, desc: md, binding: b,
 	}, nil

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -35,6 +36,10 @@ type Binding struct {
 	Mask FieldPath
 	// Types resolves google.protobuf.Any; may be nil.
 	Types *dynamicpb.Types
+
+	codec *Codec
+	once  sync.Once
+	ready *compiled
 }
 
 // NewBinding resolves the names of a rule. patch is true for the method PATCH.
