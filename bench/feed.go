@@ -176,7 +176,7 @@ func followed(name, address, streams, duration string) error {
 		return n
 	}
 	<-time.After(d / 4) // warms up
-	return told(func() (any, error) {
+	return child.Begin(func() (any, error) {
 		calls, before, start := sum(), stat.CPU(), time.Now()
 		<-time.After(d)
 		t := turn{Calls: sum() - calls, CPU: stat.CPU() - before, Took: time.Since(start)}

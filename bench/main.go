@@ -38,7 +38,7 @@ func children(args []string) (is bool, err error) {
 	case len(args) == 2 && args[0] == "feed":
 		return true, serveFeed(args[1])
 	case len(args) == 5 && args[0] == "load":
-		return true, load(args[1], args[2], args[3], args[4])
+		return true, loaded(args[1], args[2], args[3], args[4])
 	case len(args) == 5 && args[0] == "follow":
 		return true, followed(args[1], args[2], args[3], args[4])
 	case len(args) == 3 && args[0] == "tight":

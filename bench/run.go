@@ -1,32 +1,19 @@
 package main
 
 import (
-	"bufio"
-	"context"
-	"errors"
 	"fmt"
 	"os"
-	"runtime"
-	"slices"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/cleavehq/cleave/bench/internal/child"
+	"github.com/cleavehq/cleave/bench/internal/load"
 	"github.com/cleavehq/cleave/bench/internal/stat"
 )
 
 // patience is how long a child may take for anything, besides the turn itself.
 const patience = 60 * time.Second
-
-// turn is what one stack did in one turn.
-type turn struct {
-	Calls    int
-	Took     time.Duration
-	P50, P99 time.Duration
-	CPU      time.Duration // of the client, and after rounded of the server too
-}
 
 // usage is what a server's process answers to a line.
 type usage struct {
@@ -66,8 +53,8 @@ func counted(address string, sent *atomic.Int64) error {
 	return child.Serve(func(string) (any, error) { return usage{stat.CPU(), sent.Load()}, nil })
 }
 
-// load is the client's process: it calls, and tells a turn.
-func load(name, address, concurrency, duration string) error {
+// loaded is the client's process: it calls, and tells a turn.
+func loaded(name, address, concurrency, duration string) error {
 	s, ok := find(name)
 	if !ok {
 		return fmt.Errorf("no stack %q", name)
@@ -84,61 +71,10 @@ func load(name, address, concurrency, duration string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := measure(call, n, d/4); err != nil { // warms up
+	if _, err := load.Measure(call, n, d/4); err != nil { // warms up
 		return err
 	}
-	return told(func() (any, error) { return measure(call, n, d) })
-}
-
-// told says that it is ready, waits for the word to begin, and tells what f returns.
-func told(f func() (any, error)) error {
-	child.Tell("ready")
-	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
-		return err
-	}
-	v, err := f()
-	if err != nil {
-		return err
-	}
-	return child.TellJSON(v)
-}
-
-// measure calls with n at once for d.
-func measure(call say, n int, d time.Duration) (turn, error) {
-	runtime.GC()
-	ctx := context.Background()
-	var all sync.WaitGroup
-	took := make([][]time.Duration, n)
-	errs := make([]error, n)
-	before, start := stat.CPU(), time.Now()
-	for i := range n {
-		all.Go(func() {
-			in := message()
-			for last := start; last.Sub(start) < d; {
-				out, err := call(ctx, in)
-				if err == nil && out.GetId() != in.GetId() {
-					err = errors.New("another answer than that of this call")
-				}
-				if err != nil {
-					errs[i] = err
-					return
-				}
-				now := time.Now()
-				took[i] = append(took[i], now.Sub(last))
-				last = now
-			}
-		})
-	}
-	all.Wait()
-	t := turn{Took: time.Since(start), CPU: stat.CPU() - before}
-	if err := errors.Join(errs...); err != nil {
-		return t, err
-	}
-	each := slices.Concat(took...)
-	slices.Sort(each)
-	t.Calls = len(each)
-	t.P50, t.P99 = stat.Quantile(each, 0.5), stat.Quantile(each, 0.99)
-	return t, nil
+	return child.Begin(func() (any, error) { return load.Measure(call, n, d) })
 }
 
 // rounded lets the stacks take turns, and returns all turns by stack and concurrency.

@@ -123,6 +123,19 @@ func TellJSON(v any) error {
 	return err
 }
 
+// Begin tells that the child is ready, waits for a line, and tells what f returns.
+func Begin(f func() (any, error)) error {
+	Tell("ready")
+	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
+		return err
+	}
+	v, err := f()
+	if err != nil {
+		return err
+	}
+	return TellJSON(v)
+}
+
 // Serve answers each line of the parent's with what answer returns, until there are no more.
 func Serve(answer func(line string) (any, error)) error {
 	in := bufio.NewScanner(os.Stdin)
