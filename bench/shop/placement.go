@@ -22,8 +22,8 @@ import (
 // other in Consul. It is the comparison of Ghemawat and others, Towards Modern Development of Cloud Applications, HotOS 2023, figure "prototype".
 
 const (
-	oneProcess  = "one process"
-	processEach = "process each"
+	oneProcess  = "direct"
+	processEach = "remote"
 )
 
 func placements() []string { return []string{oneProcess, processEach} }
@@ -53,7 +53,7 @@ func broker(dir string) error {
 
 // apart starts a process for each module and one for the gateway. What it returns is to be closed, also when there is an error.
 func apart(ctx context.Context, bin, dir string, agent *consul.Agent) (*system, func(), error) {
-	sayf("start a process for each module")
+	sayf("start a process for each module, and the gateway")
 	data := filepath.Join(dir, "apart")
 	s := &system{
 		engine: processEach, bin: bin, dir: dir, data: []string{"--data-dir", data}, beside: []int{agent.PID()}, drop: func() error { return nil },
@@ -238,7 +238,7 @@ func compare(ctx context.Context, p plan, bin, dir string) (rows []place, err er
 }
 
 func printPlaces(w io.Writer, rows []place) error {
-	out := [][]string{{"request", "modules in", "clients", "req/s", "p50 ms", "p99 ms", "CPU ms/req", "x p50", "x CPU", "failed"}}
+	out := [][]string{{"request", "placement", "clients", "req/s", "p50 ms", "p99 ms", "CPU ms/req", "x p50", "x CPU", "failed"}}
 	var base place
 	for _, r := range rows {
 		if r.Placement == oneProcess {
@@ -249,7 +249,7 @@ func printPlaces(w io.Writer, rows []place) error {
 			stat.Ratio(r.P50, base.P50), stat.Ratio(r.CPU, base.CPU), fmt.Sprint(r.Failed),
 		})
 	}
-	return stat.Table(w, "The shop in one process, and in one for each module over Consul (medians of the turns; CPU is of all processes: gateway, modules, NATS, Consul)", out)
+	return stat.Table(w, "The shop in one process (direct), and in one process for each module over Consul (remote) (medians of the turns; CPU is of all processes: gateway, modules, NATS, Consul)", out)
 }
 
 // placeFigures compare the placements: times of one process.

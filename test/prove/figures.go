@@ -66,3 +66,35 @@ func topology() []bound {
 		{"move_killed_checkouts_failed", 0, 2}, // at most those in flight
 	}
 }
+
+// speed are those of the benchmarks: what the issue of direct calls and of the fast lane asks for, and that each row of a table was measured.
+func speed() []bound {
+	many := math.Inf(1)
+	out := []bound{
+		{"lane_throughput_vs_grpc", 3, many},
+		{"lane_cpu_vs_grpc", 0, 0.334},
+		{"lane_p99_vs_grpc", 0, 0.5},
+		{"lane_p50_at_1_vs_grpc", 0, 0.6},
+		{"lane_throughput_vs_micro_grpc", 7, many},
+		{"stream_1_vs_grpc", 2, many},
+		{"stream_16_vs_grpc", 2, many},
+		{"stream_backlog_when_reader_stops", 1, 8 << 20}, // bytes
+		{"direct_on", 0, 1500},                           // ns
+		{"direct_on_allocations", 0, 8},
+		{"direct_on_shared", 0, 1500}, // ns
+		{"direct_bare", 0, 400},       // ns
+		{"direct_vs_micro_grpc", 100, many},
+		{"growth_8_modules_direct", 0, many}, // us
+		{"growth_8_modules_lane", 0, many},   // us
+		{"growth_8_modules_lane_vs_micro_grpc", 0, 0.6},
+		{"growth_8_modules_lane_cpu_vs_micro_grpc", 0, 0.5},
+		{"growth_50_instances_vs_one_p50", 0, 4},
+		{"growth_50_instances_vs_one_cpu", 0, 4},
+		{"growth_50_instances_cpu_vs_micro_grpc", 0, 0.5},
+	}
+	for _, request := range []string{"products_at_1", "products_at_16", "checkout_at_1", "checkout_at_16"} {
+		out = append(out, bound{"placement_" + request + "_p50_ratio", 0, many}, // of a checkout the disk decides
+			bound{"placement_" + request + "_cpu_ratio", 1, many}, bound{"placement_" + request + "_failed", 0, 0})
+	}
+	return out
+}
