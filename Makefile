@@ -43,16 +43,24 @@ prove-shop: $(CLEAVE_TEST_CONSUL) ## break the shop at every step while customer
 	$(WITH_SERVICES) $(GO) run ./test/prove -what shop
 
 .PHONY: prove-topology
-prove-topology: $(CLEAVE_TEST_CONSUL) ## move modules ten times each while customers buy
+prove-topology: $(CLEAVE_TEST_CONSUL) ## move modules ten times each while customers buy, then measure calls beside their peers
 	$(WITH_SERVICES) $(GO) run ./test/prove -what topology
 
 .PHONY: bench
-bench: ## compare calls with those of other stacks, side by side, and draw docs/bench.svg (about ten minutes)
+bench: ## compare calls with those of other stacks, side by side, and draw docs/bench.svg (about seven minutes)
 	$(GO) -C bench run . -svg ../docs/bench.svg
 
 .PHONY: bench-shop
 bench-shop: ## measure the checkout, from 1 to 64 buyers, on SQLite and PostgreSQL (about three minutes)
 	$(WITH_SERVICES) $(GO) -C bench run ./shop -svg ../docs/checkout.svg
+
+.PHONY: bench-placement
+bench-placement: $(CLEAVE_TEST_CONSUL) ## measure the shop in one process against one process for each module (about three minutes)
+	$(GO) -C bench run ./shop -what placement
+
+.PHONY: bench-growth
+bench-growth: $(CLEAVE_TEST_CONSUL) ## measure a call against the modules on its path and the instances in Consul, and draw docs/growth.svg (about four minutes)
+	$(GO) -C bench run ./growth -svg ../docs/growth.svg
 
 FUZZTIME ?= 30s
 

@@ -2,114 +2,102 @@ package main
 
 import (
 	"fmt"
-	"html"
 	"io"
-	"math"
 	"slices"
-	"strings"
-	"text/tabwriter"
-	"time"
+
+	"github.com/cleavehq/cleave/bench/internal/stat"
 )
 
-// figures are the medians of one stack at one concurrency.
-type figures struct {
+// medians are those of one stack at one concurrency.
+type medians struct {
 	name         string
 	rate         float64 // calls a second
 	p50, p99, us float64 // microseconds; us is processor time a call, of both sides
 }
 
-func median(turns []turn, of func(turn) float64) float64 {
+func median[T any](turns []T, of func(T) float64) float64 {
 	v := make([]float64, len(turns))
 	for i, t := range turns {
 		v[i] = of(t)
 	}
-	slices.Sort(v)
-	if n := len(v); n%2 == 0 {
-		return (v[n/2-1] + v[n/2]) / 2
-	}
-	return v[len(v)/2]
+	return stat.Median(v)
 }
 
-func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
+func medianOf(name string, turns []turn) medians {
+	return medians{
+		name: name,
+		rate: median(turns, func(t turn) float64 { return float64(t.Calls) / t.Took.Seconds() }),
+		p50:  median(turns, func(t turn) float64 { return stat.US(t.P50) }),
+		p99:  median(turns, func(t turn) float64 { return stat.US(t.P99) }),
+		us:   median(turns, func(t turn) float64 { return stat.US(t.CPU) / float64(t.Calls) }),
+	}
+}
 
 // summary is in the order of stacks.
-func summary(results map[string]map[int][]turn, concurrency int) []figures {
-	var out []figures
+func summary(calls map[string]map[int][]turn, concurrency int) []medians {
+	var out []medians
 	for _, s := range stacks() {
-		turns := results[s.name][concurrency]
-		if len(turns) == 0 {
-			continue
+		if turns := calls[s.name][concurrency]; len(turns) > 0 {
+			out = append(out, medianOf(s.name, turns))
 		}
-		out = append(out, figures{
-			name: s.name,
-			rate: median(turns, func(t turn) float64 { return float64(t.Calls) / t.Took.Seconds() }),
-			p50:  median(turns, func(t turn) float64 { return micros(t.P50) }),
-			p99:  median(turns, func(t turn) float64 { return micros(t.P99) }),
-			us:   median(turns, func(t turn) float64 { return micros(t.CPU) / float64(t.Calls) }),
-		})
 	}
 	return out
 }
 
-// report prints a table for each concurrency. A ratio is to base: how many times its calls, and how much of its latency and processor time.
-func report(w io.Writer, results map[string]map[int][]turn, at []int, base string) {
+// printCalls prints a table for each concurrency. A ratio is to base: how many times its calls, and how much of its latency and processor time.
+func printCalls(w io.Writer, calls map[string]map[int][]turn, at []int, base string) error {
 	for _, c := range at {
-		all := summary(results, c)
-		var b figures
-		if i := slices.IndexFunc(all, func(f figures) bool { return f.name == base }); i >= 0 {
+		all := summary(calls, c)
+		var b medians
+		if i := slices.IndexFunc(all, func(m medians) bool { return m.name == base }); i >= 0 {
 			b = all[i]
 		}
-		tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-		_, _ = fmt.Fprintf(tw, "%d at once\treq/s\tp50 us\tp99 us\tCPU us/req\tx req/s\tx p50\tx p99\tx CPU\t\n", c)
-		for _, f := range all {
-			_, _ = fmt.Fprintf(tw, "%s\t%.0f\t%.1f\t%.1f\t%.2f\t%s\t%s\t%s\t%s\t\n", f.name, f.rate, f.p50, f.p99, f.us,
-				ratio(f.rate, b.rate), ratio(f.p50, b.p50), ratio(f.p99, b.p99), ratio(f.us, b.us))
+		rows := [][]string{{"stack", "req/s", "p50 us", "p99 us", "CPU us/req", "x req/s", "x p50", "x p99", "x CPU"}}
+		for _, m := range all {
+			rows = append(rows, []string{
+				m.name, fmt.Sprintf("%.0f", m.rate), stat.Number(m.p50), stat.Number(m.p99), stat.Number(m.us),
+				stat.Ratio(m.rate, b.rate), stat.Ratio(m.p50, b.p50), stat.Ratio(m.p99, b.p99), stat.Ratio(m.us, b.us),
+			})
 		}
-		_ = tw.Flush()
-		_, _ = fmt.Fprintln(w)
-	}
-}
-
-func ratio(a, b float64) string {
-	if b == 0 {
-		return "-"
-	}
-	return fmt.Sprintf("%.2f", a/b)
-}
-
-// picture draws calls a second at one concurrency, on a logarithmic scale.
-func picture(results map[string]map[int][]turn, concurrency int) []byte {
-	all := summary(results, concurrency)
-	slices.SortFunc(all, func(a, b figures) int { return int(b.rate - a.rate) })
-	const row, left, width = 26, 190, 420
-	top := 1.0
-	for _, f := range all {
-		top = max(top, f.rate)
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif" font-size="13">`+"\n",
-		left+width+110, row*len(all)+60)
-	fmt.Fprintf(&b, `<rect width="100%%" height="100%%" fill="#fff"/><text x="12" y="22" font-size="15">Calls a second, %d at once (logarithmic: a third of the width is ten times)</text>`+"\n", concurrency)
-	for i, f := range all {
-		y := 40 + i*row
-		colour := "#9aa5b1"
-		if strings.HasPrefix(f.name, "cleave") {
-			colour = "#2f6fde"
+		if err := stat.Table(w, fmt.Sprintf("Calls, %d at once (medians of the turns; x is times %s's)", c, base), rows); err != nil {
+			return err
 		}
-		fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="end">%s</text><rect x="%d" y="%d" width="%.0f" height="18" fill="%s"/><text x="%.0f" y="%d">%s</text>`+"\n",
-			left-8, y+14, html.EscapeString(f.name), left, y, length(f.rate, top)*width, colour, left+6+length(f.rate, top)*width, y+14, thousands(f.rate))
 	}
-	b.WriteString("</svg>\n")
-	return []byte(b.String())
+	return nil
 }
 
-// length of a bar, 0 to 1: three decades below the top is nothing.
-func length(v, top float64) float64 { return max(0.01, 1-math.Log10(top/v)/3) }
-
-func thousands(v float64) string {
-	s := fmt.Sprintf("%.0f", v)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
+func printStreams(w io.Writer, r results) error {
+	rows := [][]string{{"streams", "at once", "messages/s", "CPU us/message"}}
+	for _, c := range streamsAt() {
+		for _, n := range feedNames() {
+			m := medianOf(n, r.streams[n][c])
+			rows = append(rows, []string{n, fmt.Sprint(c), fmt.Sprintf("%.0f", m.rate), stat.Number(m.us)})
+		}
 	}
-	return s
+	if err := stat.Table(w, "Messages on streams, from the server to the client", rows); err != nil {
+		return err
+	}
+	rows = [][]string{{"stack", "messages", "bytes of them", "heap of the reader, bytes"}}
+	for _, n := range feedNames() {
+		b := r.backlog[n]
+		rows = append(rows, []string{n, fmt.Sprint(b.Messages), fmt.Sprint(b.Bytes), fmt.Sprint(b.Reader)})
+	}
+	return stat.Table(w, "A reader that stops after the first message: what the sender could send until it had to wait", rows)
+}
+
+func printDirect(w io.Writer, r results) error {
+	rows := [][]string{{"mode", "ns", "CPU ns", "allocations", "bytes"}}
+	for _, m := range modes() {
+		e := r.cost(m.name)
+		rows = append(rows, []string{m.name, stat.Number(e.Wall), stat.Number(e.CPU), stat.Number(e.Allocs), stat.Number(e.Bytes)})
+	}
+	return stat.Table(w, "Direct calls, one after the other (on: trace, metrics, deadline, validation, retry budget; bare: the default deadline, validation, retry budget)", rows)
+}
+
+func (r results) cost(mode string) each {
+	all := r.direct[mode]
+	return each{
+		median(all, func(e each) float64 { return e.Wall }), median(all, func(e each) float64 { return e.CPU }),
+		median(all, func(e each) float64 { return e.Allocs }), median(all, func(e each) float64 { return e.Bytes }),
+	}
 }

@@ -25,12 +25,13 @@ func cleaveServer(reg registry.Registry, local *rpc.Local, shares, noLane bool) 
 	if err := echo.RegisterEchoHandler(s, echoer{}); err != nil {
 		return nil, err
 	}
-	return s, s.Start()
+	err = s.Start()
+	return s, err
 }
 
-func cleaveClient(reg registry.Registry, local *rpc.Local, noLane bool) (say, error) {
+func cleaveClient(reg registry.Registry, local *rpc.Local, noLane bool, metrics prometheus.Registerer) (say, error) {
 	c, err := rpc.NewClient(rpc.ClientConfig{
-		Registry: reg, Log: slog.New(slog.DiscardHandler), Local: local, NoLane: noLane, Metrics: prometheus.NewRegistry(),
+		Registry: reg, Log: slog.New(slog.DiscardHandler), Local: local, NoLane: noLane, Metrics: metrics,
 	})
 	if err != nil {
 		return nil, err
@@ -51,13 +52,19 @@ func serveCleave(noLane bool) func() (string, error) {
 
 func dialCleave(noLane bool) func(string) (say, error) {
 	return func(address string) (say, error) {
-		reg := registry.NewMemoryRegistry()
-		node := &registry.Node{Id: "echo-1", Address: address, Metadata: map[string]string{"lane": "1"}}
-		if err := reg.Register(&registry.Service{Name: "echo", Version: "1", Nodes: []*registry.Node{node}}); err != nil {
+		reg, err := alone("echo", address)
+		if err != nil {
 			return nil, err
 		}
-		return cleaveClient(reg, nil, noLane)
+		return cleaveClient(reg, nil, noLane, prometheus.NewRegistry())
 	}
+}
+
+// alone is a registry with one instance in it.
+func alone(name, address string) (registry.Registry, error) {
+	reg := registry.NewMemoryRegistry()
+	node := &registry.Node{Id: name + "-1", Address: address, Metadata: map[string]string{"lane": "1"}}
+	return reg, reg.Register(&registry.Service{Name: name, Version: "1", Nodes: []*registry.Node{node}})
 }
 
 // dialDirect has the server in the caller's process.
@@ -67,6 +74,6 @@ func dialDirect(shares bool) func(string) (say, error) {
 		if _, err := cleaveServer(reg, local, shares, false); err != nil {
 			return nil, err
 		}
-		return cleaveClient(reg, local, false)
+		return cleaveClient(reg, local, false, prometheus.NewRegistry())
 	}
 }

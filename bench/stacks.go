@@ -1,13 +1,9 @@
 package main
 
 import (
-	"context"
-
 	"github.com/cleavehq/cleave/bench/echo"
+	"github.com/cleavehq/cleave/bench/internal/load"
 )
-
-// say makes one call.
-type say func(ctx context.Context, in *echo.Message) (*echo.Message, error)
 
 // stack is one way to make a call.
 type stack struct {
@@ -26,8 +22,13 @@ func stacks() []stack {
 		{"cleave-lane", serveCleave(false), dialCleave(false)},
 		{"cleave-grpc", serveCleave(true), dialCleave(true)},
 		{"floor", serveFloor, dialFloor},
+		{"kitex", serveKitex, dialKitex},
 		{"ttrpc", serveTTRPC, dialTTRPC},
 		{"grpc-go", serveGRPC, dialGRPC},
+		{"go-kit", serveKit, dialKit},
+		{"twirp", serveTwirp, dialTwirp},
+		{"kratos", serveKratos, dialKratos},
+		{"go-zero", serveZero, dialZero},
 		{"connect", serveConnect, dialConnect},
 		{"go-micro-grpc", serveMicroGRPC, dialMicroGRPC},
 		{"go-micro", serveMicro, dialMicro},
@@ -43,20 +44,13 @@ func find(name string) (stack, bool) {
 	return stack{}, false
 }
 
-// message is the request that is sent over and over.
-func message() *echo.Message {
-	return &echo.Message{Id: "0192f5a0-0000-7000-8000-000000000001", Title: "Stoneware mug", Amount: 1990, Currency: "EUR"}
-}
+// The words of package load, which every stack uses.
+type (
+	say    = load.Say
+	turn   = load.Turn
+	echoer = load.Echoer
+)
 
-// answer is what every server does.
-func answer(in, out *echo.Message) {
-	out.Id, out.Title, out.Amount, out.Currency = in.GetId(), in.GetTitle(), in.GetAmount(), in.GetCurrency()
-}
+func message() *echo.Message { return load.Message() }
 
-// echoer is a go-micro handler.
-type echoer struct{}
-
-func (echoer) Say(_ context.Context, in, out *echo.Message) error {
-	answer(in, out)
-	return nil
-}
+func answer(in, out *echo.Message) { load.Answer(in, out) }

@@ -57,14 +57,14 @@ type turn struct {
 	sold   []bought
 	failed []error // of the checkouts that came to nothing
 	took   time.Duration
-	cpu    time.Duration // of the shop's process, until all that follows from the checkouts was done
+	cpu    time.Duration // of the shop's processes, until all that follows from the checkouts was done
 	at     []path        // how some of the orders came about
 }
 
 // turn has n buyers buy for d, and waits until the shop is at rest. A buyer whose checkout failed goes on with the next one. It is an error
 // when none came to be an order, and when an order isn't PAID in the end.
 func (s *system) turn(ctx context.Context, n int, d time.Duration) (turn, error) {
-	before, err := cpuOf(s.cmd.Process.Pid)
+	before, err := s.cpu()
 	if err != nil {
 		return turn{}, err
 	}
@@ -94,7 +94,7 @@ func (s *system) turn(ctx context.Context, n int, d time.Duration) (turn, error)
 	if err := s.rest(ctx); err != nil {
 		return t, err
 	}
-	after, err := cpuOf(s.cmd.Process.Pid)
+	after, err := s.cpu()
 	if err != nil {
 		return t, err
 	}

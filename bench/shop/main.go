@@ -5,6 +5,7 @@
 //	go -C bench run ./shop                               1, 4, 16 and 64 buyers at once, three rounds
 //	go -C bench run ./shop -short                        one round of short turns
 //	go -C bench run ./shop -svg ../docs/checkout.svg     with a picture of the growth; the path is that of -C's folder
+//	go -C bench run ./shop -what placement               all modules in one process against one process for each, over Consul
 //
 // A buyer is a closed loop: the next checkout begins when the last one is answered. Every checkout has to become a PAID order and both
 // databases have to pass `cleave verify`, else the exit code is 1; one that fails is counted, and the run goes on. A server of PostgreSQL with
@@ -12,7 +13,7 @@
 // figures are of that machine at that moment and worth nothing elsewhere; the medians of one run and their ratios are what it tells.
 //
 // CLEAVE_TEST_POSTGRES names the server; the databases on it have a name of their own and are dropped at the end. CLEAVE_TEST_BINARY names a
-// binary, instead of one that is built. Where the processor's time goes and how often the disk is waited for is asked of Linux perf, in turns
+// binary, instead of one that is built. The placements are on SQLite; they need CLEAVE_TEST_CONSUL, which names a Consul binary. Where the processor's time goes and how often the disk is waited for is asked of Linux perf, in turns
 // of their own that no other figure knows; without perf the report says so.
 package main
 
@@ -24,10 +25,13 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/cleavehq/cleave/bench/internal/stat"
 )
 
 func main() {
@@ -42,6 +46,7 @@ func main() {
 
 // plan is what a run does.
 type plan struct {
+	what    string
 	buyers  []int
 	rounds  int
 	turn    time.Duration
@@ -50,21 +55,33 @@ type plan struct {
 	svg     string
 }
 
+const (
+	whatCheckout  = "checkout"
+	whatPlacement = "placement"
+)
+
 func parse(args []string) (plan, error) {
 	var p plan
 	f := flag.NewFlagSet("shop", flag.ContinueOnError)
-	buyers := f.String("buyers", "1,4,16,64", "how many buy at once, the fewest first")
+	f.StringVar(&p.what, "what", whatCheckout, "checkout, or placement")
+	buyers := f.String("buyers", "", "how many buy at once, the fewest first; default 1,4,16,64, and 1,16 of placements")
 	short := f.Bool("short", false, "one round of turns of half a second, for a look")
 	f.IntVar(&p.rounds, "rounds", 3, "how often each has its turn; the median counts")
 	f.DurationVar(&p.turn, "turn", 2*time.Second, "of one turn")
 	f.IntVar(&p.profile, "profile", 16, "buyers in the turn that perf looks at; 0 for no such turn")
-	f.StringVar(&p.output, "o", "table", "table or json")
+	f.StringVar(&p.output, "o", "table", "table or json; of placements also figures")
 	f.StringVar(&p.svg, "svg", "", "where a picture of the growth goes; empty for none")
 	if err := f.Parse(args); err != nil {
 		return p, err
 	}
 	if *short {
 		p.rounds, p.turn = 1, time.Second/2
+	}
+	if *buyers == "" {
+		*buyers = "1,4,16,64"
+		if p.what == whatPlacement {
+			*buyers = "1,16"
+		}
 	}
 	for s := range strings.SplitSeq(*buyers, ",") {
 		n, err := strconv.Atoi(s)
@@ -73,13 +90,17 @@ func parse(args []string) (plan, error) {
 		}
 		p.buyers = append(p.buyers, n)
 	}
-	if f.NArg() > 0 || p.rounds < 1 || p.turn <= 0 || p.profile < 0 || (p.output != "table" && p.output != "json") {
+	outputs := map[string][]string{whatCheckout: {"table", "json"}, whatPlacement: {"table", "json", "figures"}}
+	if f.NArg() > 0 || p.rounds < 1 || p.turn <= 0 || p.profile < 0 || !slices.Contains(outputs[p.what], p.output) {
 		return p, fmt.Errorf("arguments %q: -h tells which there are", args)
 	}
 	return p, nil
 }
 
 func run(ctx context.Context, args []string) (err error) {
+	if len(args) == 2 && args[0] == "broker" {
+		return broker(args[1])
+	}
 	p, err := parse(args)
 	if err != nil {
 		return err
@@ -92,6 +113,9 @@ func run(ctx context.Context, args []string) (err error) {
 	bin, err := build(ctx, dir)
 	if err != nil {
 		return err
+	}
+	if p.what == whatPlacement {
+		return comparePlacements(ctx, p, bin, dir)
 	}
 	shops, err := open(ctx, bin, dir)
 	defer func() {
@@ -117,13 +141,34 @@ func run(ctx context.Context, args []string) (err error) {
 		}
 	}
 	if p.output == "json" {
-		e := json.NewEncoder(os.Stdout)
-		e.SetIndent("", "  ")
-		err = e.Encode(r)
+		err = printJSON(r)
 	} else {
 		err = r.print(os.Stdout)
 	}
 	return errors.Join(err, r.failed())
+}
+
+// comparePlacements is the other part: what of the same shop in two placements.
+func comparePlacements(ctx context.Context, p plan, bin, dir string) error {
+	rows, err := compare(ctx, p, bin, dir)
+	if err != nil {
+		return err
+	}
+	switch p.output {
+	case "json":
+		err = printJSON(rows)
+	case "figures":
+		err = stat.Print(os.Stdout, placeFigures(rows))
+	default:
+		err = printPlaces(os.Stdout, rows)
+	}
+	return errors.Join(err, failedPlaces(rows))
+}
+
+func printJSON(v any) error {
+	e := json.NewEncoder(os.Stdout)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
 }
 
 func sayf(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }

@@ -4,7 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
+
+	"github.com/cleavehq/cleave/bench/internal/stat"
 )
 
 // measure lets the shops take turns.
@@ -78,37 +79,21 @@ func summary(engine string, buyers int, turns []turn) figures {
 		f.Failed += len(t.failed)
 		var took []float64
 		for _, b := range t.sold {
-			took = append(took, ms(b.took()))
+			took = append(took, stat.MS(b.took()))
 		}
 		slices.Sort(took)
 		rate = append(rate, float64(len(t.sold))/t.took.Seconds())
 		p50, p99 = append(p50, took[len(took)/2]), append(p99, took[len(took)*99/100])
-		cpu = append(cpu, ms(t.cpu)/float64(len(t.sold)))
+		cpu = append(cpu, stat.MS(t.cpu)/float64(len(t.sold)))
 		for _, p := range t.at {
 			for i, d := range p {
-				each[i] = append(each[i], ms(d))
+				each[i] = append(each[i], stat.MS(d))
 			}
 		}
 	}
-	f.Rate, f.P50, f.P99, f.CPU = median(rate), median(p50), median(p99), median(cpu)
+	f.Rate, f.P50, f.P99, f.CPU = stat.Median(rate), stat.Median(p50), stat.Median(p99), stat.Median(cpu)
 	for _, e := range each {
-		f.Steps = append(f.Steps, median(e))
+		f.Steps = append(f.Steps, stat.Median(e))
 	}
 	return f
-}
-
-func ms(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e6 }
-
-// median is 0 of nothing.
-func median(v []float64) float64 {
-	v = slices.Sorted(slices.Values(v))
-	n := len(v)
-	switch {
-	case n == 0:
-		return 0
-	case n%2 == 0:
-		return (v[n/2-1] + v[n/2]) / 2
-	default:
-		return v[n/2]
-	}
 }

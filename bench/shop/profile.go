@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/cleavehq/cleave/bench/internal/stat"
 )
 
 // profile is what perf saw of one turn.
@@ -35,9 +37,8 @@ func (s *system) profile(ctx context.Context, buyers int, d time.Duration) (prof
 		p.Lacks = "Linux perf isn't there"
 		return p, nil //nolint:nilerr // the report says it
 	}
-	dir := filepath.Dir(s.log)
-	samples, syncs := filepath.Join(dir, "cpu.perf"), filepath.Join(dir, "sync.perf")
-	pid := strconv.Itoa(s.cmd.Process.Pid)
+	samples, syncs := filepath.Join(s.dir, "cpu.perf"), filepath.Join(s.dir, "sync.perf")
+	pid := strconv.Itoa(s.procs[0].cmd.Process.Pid)
 	watching := []*watch{
 		{args: []string{"record", "-q", "-F", "199", "-e", "cpu-clock", "-g", "-p", pid, "-o", samples}},
 		{args: []string{"record", "-q", "-e", "syscalls:sys_enter_fsync,syscalls:sys_exit_fsync,syscalls:sys_enter_fdatasync,syscalls:sys_exit_fdatasync", "-g", "-p", pid, "-o", syncs}},
@@ -99,10 +100,10 @@ func (p profile) print(w io.Writer) error {
 		_, err := fmt.Fprintf(w, "%s: not measured. %s\n\n", title, p.Lacks)
 		return err
 	}
-	if err := table(w, title+": in what code", percent("code", p.CPU)); err != nil {
+	if err := stat.Table(w, title+": in what code", percent("code", p.CPU)); err != nil {
 		return err
 	}
-	if err := table(w, title+": what for", percent("purpose", p.For)); err != nil {
+	if err := stat.Table(w, title+": what for", percent("purpose", p.For)); err != nil {
 		return err
 	}
 	title = fmt.Sprintf("How often the shop's process waits for the disk (fsync) on %s, %d buyers", p.Engine, p.Buyers)
@@ -112,9 +113,9 @@ func (p profile) print(w io.Writer) error {
 	}
 	rows := [][]string{{"who", "each checkout"}}
 	for _, k := range biggest(p.Syncs) {
-		rows = append(rows, []string{k, number(p.Syncs[k])})
+		rows = append(rows, []string{k, stat.Number(p.Syncs[k])})
 	}
-	return table(w, fmt.Sprintf("%s: together %s ms of each checkout", title, number(p.SyncMS)), rows)
+	return stat.Table(w, fmt.Sprintf("%s: together %s ms of each checkout", title, stat.Number(p.SyncMS)), rows)
 }
 
 func percent(head string, m map[string]float64) [][]string {

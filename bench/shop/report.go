@@ -3,8 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
-	"strings"
-	"text/tabwriter"
+
+	"github.com/cleavehq/cleave/bench/internal/stat"
 )
 
 // report is what a run found.
@@ -42,13 +42,13 @@ func (r *report) print(w io.Writer) error {
 	rows := [][]string{{"engine", "buyers", "checkouts/s", "growth", "p50 ms", "p99 ms", "CPU ms each", "PAID", "failed"}}
 	for _, f := range r.Figures {
 		rows = append(rows, []string{
-			f.Engine, fmt.Sprint(f.Buyers), number(f.Rate), fmt.Sprintf("x%.2f", f.Growth), number(f.P50), number(f.P99), number(f.CPU), fmt.Sprint(f.Checkouts), fmt.Sprint(f.Failed),
+			f.Engine, fmt.Sprint(f.Buyers), stat.Number(f.Rate), fmt.Sprintf("x%.2f", f.Growth), stat.Number(f.P50), stat.Number(f.P99), stat.Number(f.CPU), fmt.Sprint(f.Checkouts), fmt.Sprint(f.Failed),
 		})
 	}
-	if err := table(w, "Checkouts (medians of the turns; CPU is of the shop's process, not of PostgreSQL's; PAID and failed are sums)", rows); err != nil {
+	if err := stat.Table(w, "Checkouts (medians of the turns; CPU is of the shop's process, not of PostgreSQL's; PAID and failed are sums)", rows); err != nil {
 		return err
 	}
-	if err := table(w, "Where a checkout waits: ms of each step, and its share of the steps' sum (medians)", r.steps()); err != nil {
+	if err := stat.Table(w, "Where a checkout waits: ms of each step, and its share of the steps' sum (medians)", r.steps()); err != nil {
 		return err
 	}
 	for _, p := range r.Profiles {
@@ -78,34 +78,9 @@ func (r *report) steps() [][]string {
 			for _, s := range f.Steps {
 				sum += s
 			}
-			row = append(row, fmt.Sprintf("%s  %2.0f%%", number(f.Steps[i]), 100*f.Steps[i]/max(sum, 1e-9)))
+			row = append(row, fmt.Sprintf("%s  %2.0f%%", stat.Number(f.Steps[i]), 100*f.Steps[i]/max(sum, 1e-9)))
 		}
 		rows = append(rows, row)
 	}
 	return rows
-}
-
-func number(v float64) string {
-	if v < 10 {
-		return fmt.Sprintf("%.2f", v)
-	}
-	return fmt.Sprintf("%.1f", v)
-}
-
-// table prints rows, the first of them the head; the first column is text.
-func table(w io.Writer, title string, rows [][]string) error {
-	var b strings.Builder
-	wide := 0
-	for _, r := range rows {
-		wide = max(wide, len(r[0]))
-	}
-	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	for _, r := range rows {
-		_, _ = fmt.Fprintf(tw, "%-*s\t%s\t\n", wide, r[0], strings.Join(r[1:], "\t"))
-	}
-	if err := tw.Flush(); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintf(w, "%s\n%s\n", title, b.String())
-	return err
 }

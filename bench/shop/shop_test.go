@@ -12,18 +12,6 @@ import (
 	"time"
 )
 
-func TestProcessorTimeOfStat(t *testing.T) {
-	const stat = "4242 (a) b (c) S 1 4242 4242 0 -1 4194560 9000 0 12 0 150 50 7 9 20 0 14 0 1000 1 2 3"
-	if got, err := parseStat([]byte(stat)); err != nil || got != 2*time.Second {
-		t.Errorf("%v, %v: want 2 s", got, err)
-	}
-	for _, bad := range []string{"", "4242 (x) S 1 2 3", strings.Replace(stat, " 150 ", " many ", 1)} {
-		if got, err := parseStat([]byte(bad)); err == nil {
-			t.Errorf("%q is %v", bad, got)
-		}
-	}
-}
-
 func TestStepsAreAllOfACheckout(t *testing.T) {
 	start := time.Now()
 	at := func(ms int) time.Time { return start.Add(time.Duration(ms) * time.Millisecond) }

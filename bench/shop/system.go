@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -19,10 +18,10 @@ type system struct {
 	engine string
 	client *client
 	skus   []string
-	cmd    *exec.Cmd
-	done   chan struct{}
-	log    string   // the file that it writes to
-	data   []string // flags that say where its data is
+	procs  []*process // of the binary; the gateway's first
+	beside []int      // other processes that it needs, and that someone else ends
+	dir    string     // where logs go
+	data   []string   // flags that say where its data is
 	bin    string
 	drop   func() error
 }
@@ -54,7 +53,7 @@ func open(ctx context.Context, bin, dir string) ([]*system, error) {
 	}
 	var shops []*system
 	for _, engine := range []string{"sqlite", "postgres"} {
-		s := &system{engine: engine, bin: bin, log: filepath.Join(dir, engine+".log"), data: []string{"--data-dir", filepath.Join(dir, engine)}}
+		s := &system{engine: engine, bin: bin, dir: dir, data: []string{"--data-dir", filepath.Join(dir, engine)}}
 		s.drop = func() error { return nil }
 		if engine == "postgres" {
 			s.data, s.drop = append(s.data, "--data-url", url), drop
@@ -80,26 +79,14 @@ func (s *system) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	log, err := os.Create(s.log)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = log.Close() }()
 	// A domain of its own: other shops may run on this machine.
 	domain := fmt.Sprintf("bench-%s-%d", s.engine, os.Getpid())
 	args := append([]string{"up", "--listen", addr, "--mdns-domain", domain, "--log-level", "warn"}, s.data...)
-	s.cmd = exec.Command(s.bin, args...) //nolint:gosec,noctx // our binary; close ends it, in good order
-	s.cmd.Stdout, s.cmd.Stderr = log, log
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for us: we end it
-	if err := s.cmd.Start(); err != nil {
-		s.cmd = nil
+	p, err := start("up", filepath.Join(s.dir, s.engine+".log"), s.bin, args...)
+	if err != nil {
 		return err
 	}
-	s.done = make(chan struct{})
-	go func() {
-		_ = s.cmd.Wait()
-		close(s.done)
-	}()
+	s.procs = []*process{p}
 	s.client = newClient(addr)
 	if err := until(ctx, time.Minute, s.up); err != nil {
 		return fmt.Errorf("it doesn't come up: %w\n%s", err, s.said())
@@ -110,10 +97,8 @@ func (s *system) start(ctx context.Context) error {
 
 // up says whether the shop has loaded its sample and answers.
 func (s *system) up(ctx context.Context) (bool, error) {
-	select {
-	case <-s.done:
+	if s.procs[0].ended() {
 		return false, errors.New("the process has ended")
-	default:
 	}
 	if !strings.Contains(s.said(), " is up.") {
 		return false, nil
@@ -125,22 +110,21 @@ func (s *system) up(ctx context.Context) (bool, error) {
 		}
 		s.client.key = strings.TrimSpace(string(key))
 	}
-	for _, path := range []string{"/readyz", "/v1/products", "/v1/stock", "/v1/orders", "/v1/payments"} {
-		if s.client.do(ctx, "GET", path, nil, nil) != nil {
-			return false, nil //nolint:nilerr // not yet
-		}
-	}
-	return true, nil
+	return s.answers(ctx), nil
 }
 
-// said is the end of what the process wrote.
-func (s *system) said() string {
-	b, err := os.ReadFile(s.log)
-	if err != nil {
-		return err.Error()
+// answers says whether the gateway routes to the modules that a checkout begins with.
+func (s *system) answers(ctx context.Context) bool {
+	for _, path := range []string{"/readyz", "/v1/products", "/v1/stock", "/v1/orders", "/v1/payments"} {
+		if s.client.do(ctx, "GET", path, nil, nil) != nil {
+			return false
+		}
 	}
-	return string(b[max(0, len(b)-4000):])
+	return true
 }
+
+// said is the end of what the first process wrote.
+func (s *system) said() string { return s.procs[0].said() }
 
 // told is an error of a turn, with what the process said last.
 func (s *system) told(buyers int, err error) error {
@@ -161,22 +145,13 @@ func (s *system) verify(ctx context.Context) error {
 	return nil
 }
 
-// close stops the process in good order and drops its databases.
-func (s *system) close() (err error) {
-	if s.cmd != nil {
-		_ = s.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
-		select {
-		case <-s.done:
-		case <-time.After(30 * time.Second):
-			err = fmt.Errorf("%s: still there 30 s after SIGTERM", s.engine)
-			_ = s.cmd.Process.Kill()
-			<-s.done
-		}
-		if code := s.cmd.ProcessState.ExitCode(); err == nil && code != 0 {
-			err = fmt.Errorf("%s: %v\n%s", s.engine, s.cmd.ProcessState, s.said())
-		}
+// close stops the processes in good order, the gateway first, and drops their databases.
+func (s *system) close() error {
+	var errs []error
+	for _, p := range s.procs {
+		errs = append(errs, p.stop())
 	}
-	return errors.Join(err, s.drop())
+	return errors.Join(append(errs, s.drop())...)
 }
 
 func freeAddr(ctx context.Context) (string, error) {

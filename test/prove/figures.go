@@ -64,14 +64,19 @@ func shop(full bool) []bound {
 	}
 }
 
-// topology are those of modules that move: in short once each, and one death for each party.
-func topology() []bound {
+// topology are those of modules that move: in short once each, and one death for each party; in full ten moves each, and a death in each of
+// ten more.
+func topology(full bool) []bound {
 	many := math.Inf(1)
+	moves, reads, checkouts, deaths, orders := 6.0, 800.0, 30.0, 6.0, 50.0
+	if full {
+		moves, reads, checkouts, deaths, orders = 60, 10_000, 400, 30, 250
+	}
 	return []bound{
-		{"move_moves", 6, many},
+		{"move_moves", moves, many},
 		{"move_longest", 0, 15}, // s
-		{"move_reads_sent", 800, many},
-		{"move_checkouts_sent", 30, many},
+		{"move_reads_sent", reads, many},
+		{"move_checkouts_sent", checkouts, many},
 		{"move_requests_failed", 0, 0},
 		{"move_p99", 0, 2000}, // ms
 		{"move_killed_reads_failed", 0, 0},
@@ -81,22 +86,42 @@ func topology() []bound {
 		{"move_to_a_failing_host_reads_failed", 0, 0},
 		{"canary_calls", 6, 14}, // %
 		{"canary_customers_split", 0, 0},
-		{"move_chaos_moves", 6, many},
-		{"move_chaos_acknowledged_orders", 50, many},
+		{"move_chaos_moves", deaths, many},
+		{"move_chaos_acknowledged_orders", orders, many},
 		{"move_chaos_acknowledged_orders_lost", 0, 0},
 		{"move_chaos_verify_broken", 0, 0},
 		{"move_chaos_worst_recovery", 0, 60}, // s
 	}
 }
 
-// topologyInFull are those of ten moves each, and a death in each of ten more.
-func topologyInFull() []bound {
+// speed are those of the benchmarks: what the issue of direct calls and of the fast lane asks for, and that each row of a table was measured.
+func speed() []bound {
 	many := math.Inf(1)
-	return []bound{
-		{"move_moves", 60, many},
-		{"move_reads_sent", 10_000, many},
-		{"move_checkouts_sent", 400, many},
-		{"move_chaos_moves", 30, many},
-		{"move_chaos_acknowledged_orders", 250, many},
+	out := []bound{
+		{"lane_throughput_vs_grpc", 3, many},
+		{"lane_cpu_vs_grpc", 0, 0.334},
+		{"lane_p99_vs_grpc", 0, 0.5},
+		{"lane_p50_at_1_vs_grpc", 0, 0.6},
+		{"lane_throughput_vs_micro_grpc", 7, many},
+		{"stream_1_vs_grpc", 2, many},
+		{"stream_16_vs_grpc", 2, many},
+		{"stream_backlog_when_reader_stops", 1, 8 << 20}, // bytes
+		{"direct_on", 0, 1500},                           // ns
+		{"direct_on_allocations", 0, 8},
+		{"direct_on_shared", 0, 1500}, // ns
+		{"direct_bare", 0, 400},       // ns
+		{"direct_vs_micro_grpc", 100, many},
+		{"growth_8_modules_direct", 0, many}, // us
+		{"growth_8_modules_lane", 0, many},   // us
+		{"growth_8_modules_lane_vs_micro_grpc", 0, 0.6},
+		{"growth_8_modules_lane_cpu_vs_micro_grpc", 0, 0.5},
+		{"growth_50_instances_vs_one_p50", 0, 4},
+		{"growth_50_instances_vs_one_cpu", 0, 4},
+		{"growth_50_instances_cpu_vs_micro_grpc", 0, 0.5},
 	}
+	for _, request := range []string{"products_at_1", "products_at_16", "checkout_at_1", "checkout_at_16"} {
+		out = append(out, bound{"placement_" + request + "_p50_ratio", 0, many}, // of a checkout the disk decides
+			bound{"placement_" + request + "_cpu_ratio", 1, many}, bound{"placement_" + request + "_failed", 0, 0})
+	}
+	return out
 }

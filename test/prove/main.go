@@ -2,7 +2,7 @@
 //
 // It runs tests that break or move a running system, one package at a time so that no other test takes their processors, and prints each
 // figure that they measured as a line `figure NAME VALUE UNIT`. -what chooses them: "system" is what a newcomer's first version promises,
-// "shop" the whole matrix of faults under shopping, "topology" modules that move ten times each. With -all it runs every other test first, as
+// "shop" the whole matrix of faults under shopping, "topology" modules that move ten times each and the benchmarks of calls. With -all it runs every other test first, as
 // `go test` does, then all three sets, of the last two a short form; a test of those others that fails is run once more, and named. Standard
 // output holds the figures and one line `skipped: N`; all else goes to standard error.
 //
@@ -31,15 +31,22 @@ type set struct {
 	packages []string
 	env      string // makes its tests run in full
 	bounds   []bound
-	short    []bound // of its short form, if they are others
+	short    []bound    // of its short form, if they are others
+	benches  [][]string // see bench.go; none with -all
+	speed    []bound    // of what the benches measure
 }
 
 // sets are by the name that -what takes. Their packages need the machine for themselves.
 func sets() map[string]set {
 	return map[string]set{
-		"system":   {[]string{module + "test/acceptance", module + "test/robustness", module + "test/stockcli"}, "", system(), nil},
-		"shop":     {[]string{module + "test/robustness/shop"}, "CLEAVE_PROVE_SHOP=full", shop(true), shop(false)},
-		"topology": {[]string{module + "test/move"}, "CLEAVE_TEST_MOVES=10", append(topology(), topologyInFull()...), topology()},
+		"system": {packages: []string{module + "test/acceptance", module + "test/robustness", module + "test/stockcli"}, bounds: system()},
+		"shop": {
+			packages: []string{module + "test/robustness/shop"}, env: "CLEAVE_PROVE_SHOP=full", bounds: shop(true), short: shop(false),
+		},
+		"topology": {
+			packages: []string{module + "test/move"}, env: "CLEAVE_TEST_MOVES=10", bounds: topology(true),
+			short: topology(false), benches: benches(), speed: speed(),
+		},
 	}
 }
 
@@ -99,7 +106,7 @@ func prove(ctx context.Context, o options, figures, talk io.Writer) error {
 		return err
 	}
 	r := newReport(figures, talk)
-	r.bounds = what.bounds
+	r.bounds = slices.Concat(what.bounds, what.speed)
 	var errs []error
 	if o.all {
 		others, err := others(ctx)
@@ -117,6 +124,9 @@ func prove(ctx context.Context, o options, figures, talk io.Writer) error {
 		fmt.Fprintf(figures, "figure tests_passed_second_time %d tests\n", len(r.again))
 	}
 	errs = append(errs, r.test(ctx, what.env, o.args(append([]string{"-p=1"}, what.packages...)...)))
+	for _, b := range what.benches {
+		errs = append(errs, r.bench(ctx, b))
+	}
 	fmt.Fprintf(figures, "skipped: %d\n", len(r.skipped))
 	for _, name := range r.again {
 		fmt.Fprintf(talk, "passed only the second time: %s\n", name)
