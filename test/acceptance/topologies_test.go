@@ -18,7 +18,7 @@ import (
 func withLostAnswers(t *testing.T) *harness.System {
 	t.Helper()
 	t.Setenv("CLEAVE_FAILPOINTS", "rpc.answer.lost=error")
-	s := harness.OneProcess(t, binary.Build(t), nil, "--direct=false")
+	s := harness.OneProcess(t, binary.Build(t), nil, "--direct=false", "--log-level", "warn") // only the end of what it says is kept
 	s.Insist = true
 	pattern := regexp.MustCompile(`an answer is lost[^\n]*endpoint=(\S+)`)
 	t.Cleanup(func() {

@@ -15,7 +15,7 @@ func system() []bound {
 	many := math.Inf(1)
 	return []bound{
 		{"topologies_without_the_story", 0, 0},
-		{"commands_with_lost_answers", 20, many},
+		{"commands_with_lost_answers", 35, many},
 		{"stories_told_while_a_module_moves", 2, many},
 		{"bad_inputs_answered_wrongly", 0, 0},
 		{"new_module_routable_after_passing", 0, 1000}, // ms
