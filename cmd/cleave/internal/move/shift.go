@@ -142,10 +142,13 @@ func (m *mover) step(ctx context.Context, percent int) error {
 		return err
 	}
 	after := m.read(ctx)
-	if after.gone {
-		return fmt.Errorf("host %s is gone", m.To)
-	}
 	young, old := after.young.Minus(before.young), after.old.Minus(before.old)
+	switch {
+	case after.gone:
+		return fmt.Errorf("host %s is gone", m.To)
+	case young.Calls < 0:
+		return fmt.Errorf("host %s has died in between, and was started again", m.To)
+	}
 	m.Say("%3d %%  %s: %d calls, %d failed, p99 %s; before: %d calls, %d failed, p99 %s",
 		percent, m.To, young.Calls, young.Failed, short(young), old.Calls, old.Failed, short(old))
 	return m.judge(young, old, before.old)
