@@ -28,7 +28,9 @@ func withLostAnswers(t *testing.T) *harness.System {
 		}
 		t.Logf("the visitor sent %d commands again; answers were lost to %q", s.Insisted.Load(), slices.Sorted(maps.Keys(lost)))
 		harness.Figure(t, "commands_with_lost_answers", float64(len(lost)), 1e9, "commands")
-		for _, must := range []string{"Order.CreateOrder", "Inventory.Reserve", "Inventory.Commit", "Payment.Authorize", "Payment.Capture", "Payment.Refund"} {
+		for _, must := range []string{
+			"Order.CreateOrder", "Inventory.Reserve", "Inventory.Commit", "Payment.Authorize", "Payment.Capture", "Payment.Refund",
+		} {
 			if !lost[must] {
 				t.Errorf("no answer of %s was lost", must)
 			}
