@@ -126,8 +126,11 @@ func (m *mover) read(ctx context.Context) reading {
 	return r
 }
 
+// askWithin is how long an instance may take to say how it does: one that takes longer hangs.
+const askWithin = 5 * time.Second
+
 func (m *mover) ask(ctx context.Context, address string) (rpc.Stats, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
 	return m.Stats(ctx, address)
 }
