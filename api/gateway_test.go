@@ -164,6 +164,12 @@ func TestWhatGoesUpstream(t *testing.T) {
 			t.Errorf("Authorization %.20q became %.20q", given, got)
 		}
 	}
+	for given, want := range map[string]string{"ada-1": "ada-1", "a b": "", "\u00fc": "", strings.Repeat("x", 129): ""} {
+		e.do(http.MethodGet, mug, "", "X-Session", given)
+		if got := (*h.seen.Load())["X-Session"]; got != want {
+			t.Errorf("X-Session %.20q became %.20q", given, got)
+		}
+	}
 	two := httptest.NewRequest(http.MethodGet, mug, http.NoBody)
 	two.Header["Authorization"] = []string{"Bearer x", "Bearer y"}
 	e.Handler().ServeHTTP(httptest.NewRecorder(), two)

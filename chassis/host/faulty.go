@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"log/slog"
+	"strings"
 	"sync"
 
 	"go-micro.dev/v4/server"
@@ -24,9 +25,9 @@ const (
 	pointLost = "rpc.answer.lost"
 )
 
-// faulty puts the failpoints around the handlers of a module, when some are armed.
+// faulty puts the failpoints around the handlers of a module, when one of them is armed.
 func (h *Host) faulty(m Module, s server.Server) error {
-	if h.c.Fault == nil {
+	if armed := h.c.Fault.String(); !strings.Contains(armed, pointCall+"=") && !strings.Contains(armed, pointLost+"=") {
 		return nil
 	}
 	f := &faulty{points: h.c.Fault, log: h.c.Log, levels: levels(m.Contract), seen: map[[sha256.Size]byte]bool{}}

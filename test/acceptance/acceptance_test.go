@@ -47,6 +47,7 @@ func TestAVisitorBuysSomething(t *testing.T) {
 			s := start(t)
 			harness.Story(t, s.Client)
 			harness.After(t, s.Client)
+			harness.Errands(t, s.Client)
 			if !t.Failed() {
 				told++
 			}

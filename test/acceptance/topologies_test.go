@@ -18,7 +18,7 @@ import (
 func withLostAnswers(t *testing.T) *harness.System {
 	t.Helper()
 	t.Setenv("CLEAVE_FAILPOINTS", "rpc.answer.lost=error")
-	s := harness.OneProcess(t, binary.Build(t), nil, "--direct=false")
+	s := harness.OneProcess(t, binary.Build(t), nil, "--direct=false", "--log-level", "warn") // only the end of what it says is kept
 	s.Insist = true
 	pattern := regexp.MustCompile(`an answer is lost[^\n]*endpoint=(\S+)`)
 	t.Cleanup(func() {
@@ -28,7 +28,9 @@ func withLostAnswers(t *testing.T) *harness.System {
 		}
 		t.Logf("the visitor sent %d commands again; answers were lost to %q", s.Insisted.Load(), slices.Sorted(maps.Keys(lost)))
 		harness.Figure(t, "commands_with_lost_answers", float64(len(lost)), 1e9, "commands")
-		for _, must := range []string{"Order.CreateOrder", "Inventory.Reserve", "Inventory.Commit", "Payment.Authorize", "Payment.Capture", "Payment.Refund"} {
+		for _, must := range []string{
+			"Order.CreateOrder", "Inventory.Reserve", "Inventory.Commit", "Payment.Authorize", "Payment.Capture", "Payment.Refund",
+		} {
 			if !lost[must] {
 				t.Errorf("no answer of %s was lost", must)
 			}

@@ -44,6 +44,7 @@ func takenBack(t *testing.T, s *harness.System, p *harness.Process, module, why 
 // The new host dies in the middle: customers don't notice, and the module is where it was.
 func newHostDies(t *testing.T, s *harness.System) {
 	shop := openShop(t, s)
+	shop.patient.Store(true)
 	p := s.Start("extract", "order", "--hold", "2s")
 	pid := host(t, s, p)
 	harness.Eventually(t, 30*time.Second, "half of the calls go there", func() bool { return regexp.MustCompile(`(?m)^ 10 %`).MatchString(p.Output()) })
@@ -54,8 +55,9 @@ func newHostDies(t *testing.T, s *harness.System) {
 	shop.close()
 	t.Log("reads:", shop.reads.Report(), "buyers:", shop.buyers.Report())
 	harness.Figure(t, "move_killed_reads_failed", float64(shop.reads.Failed.Load()), 0, "requests")
-	// A checkout that was on its way to the host that died may fail; it can be sent again, and is the same one then.
-	harness.Figure(t, "move_killed_checkouts_failed", float64(shop.buyers.Failed.Load()), 2, "checkouts")
+	// A checkout that was on its way to the host that died has no clear answer; it is sent again, and is the same one then.
+	harness.Figure(t, "move_killed_checkouts_sent_again", float64(shop.sentAgain.Load()), 1e9, "times")
+	harness.Figure(t, "move_killed_checkouts_failed", float64(shop.buyers.Failed.Load()), 0, "checkouts")
 }
 
 // Ctrl-C takes the move back, and the host that was started ends by itself.

@@ -108,7 +108,8 @@ func TestACanaryByVersion(t *testing.T) {
 	}
 	harness.Figure(t, "canary_calls", 100*float64(n)/visits, 14, "%")
 
-	c.set(func() bool { return c.visit("", 30) > 5 }, share(nextVersion, 50), share(c.old, 50), "--sticky", "X-Session", "--reason", "half of the customers")
+	sticky := []string{"--sticky", "X-Session", "--reason"}
+	c.set(func() bool { return c.visit("", 30) > 5 }, append(sticky, "half of the customers", share(nextVersion, 50), share(c.old, 50))...)
 	const sessions, each = 40, 5
 	moved := map[string]bool{}
 	split := 0
@@ -127,7 +128,7 @@ func TestACanaryByVersion(t *testing.T) {
 	}
 	look()
 	half := len(moved)
-	c.set(func() bool { return c.visit("", 40) > 25 }, share(nextVersion, 90), share(c.old, 10), "--sticky", "X-Session", "--reason", "nearly all")
+	c.set(func() bool { return c.visit("", 40) > 25 }, append(sticky, "nearly all", share(nextVersion, 90), share(c.old, 10))...)
 	look()
 	if half < 8 || half > 32 || len(moved) <= half { // of 40, as heads and tails: 20, give or take four standard deviations
 		t.Errorf("of %d customers %d had the new version at a half, %d at nine tenths", sessions, half, len(moved))

@@ -82,7 +82,8 @@ func TestMovesSurviveTheDeathOfAnyParty(t *testing.T) {
 		begin := time.Now()
 		recovery, outcome := w.suffer(d, customers)
 		worst, longest = max(worst, recovery), max(longest, time.Since(begin))
-		t.Logf("%d: %s: %s; a customer is served %s later; settled after %s", i+1, d, outcome, recovery.Round(time.Millisecond), time.Since(begin).Round(time.Millisecond))
+		t.Logf("%d: %s: %s; a customer is served %s later; settled after %s",
+			i+1, d, outcome, recovery.Round(time.Millisecond), time.Since(begin).Round(time.Millisecond))
 		if (i+1)%10 == 0 && i+1 < len(deaths) {
 			broken += w.verify()
 		}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -115,6 +116,8 @@ func host(t *testing.T, s *harness.System, p *harness.Process) int {
 type shop struct {
 	reads, buyers *harness.Load
 	latencies     *latencies
+	patient       atomic.Bool  // a checkout without a clear answer is sent again, one that was given up is made again
+	sentAgain     atomic.Int64 // checkouts that were
 }
 
 func (s *shop) close() {
@@ -128,31 +131,43 @@ func openShop(t *testing.T, s *harness.System) *shop {
 	product, sku, _, _ := s.InStock(t)
 	s.Must(t, http.MethodPut, "/v1/stock/"+sku, map[string]any{"onHand": 9_000}, nil)
 	l := &latencies{}
-	return &shop{
-		latencies: l,
-		reads: harness.StartLoad(t, 100, func(ctx context.Context) error {
-			return l.time(func() error { return ok(s.Do(ctx, http.MethodGet, "/v1/products/"+product.ID, nil, nil)) })
-		}),
-		buyers: harness.StartLoad(t, 4, func(ctx context.Context) error {
-			var cart, order struct {
-				ID    string `json:"id"`
-				State string `json:"state"`
-			}
-			body := map[string]any{"items": []any{map[string]any{"sku": sku, "quantity": 1}}}
-			if err := l.time(func() error { return ok(s.Do(ctx, http.MethodPost, "/v1/carts", body, &cart)) }); err != nil {
-				return fmt.Errorf("cart: %w", err)
-			}
-			body = map[string]any{
-				"cartId": cart.ID, "email": "ada@example.com", "paymentToken": "tok_visa", "shippingAddress": harness.Address(), "requestId": harness.UUID(t),
-			}
-			if err := l.time(func() error { return ok(s.Do(ctx, http.MethodPost, "/v1/orders", body, &order)) }); err != nil {
-				return fmt.Errorf("order: %w", err)
-			}
-			if order.State != "ORDER_STATE_PAID" {
-				return fmt.Errorf("the order is %s", order.State)
-			}
-			return ok(s.Do(ctx, http.MethodGet, "/v1/orders/"+order.ID, nil, nil))
-		}),
+	shop := &shop{latencies: l}
+	shop.reads = harness.StartLoad(t, 100, func(ctx context.Context) error {
+		return l.time(func() error { return ok(s.Do(ctx, http.MethodGet, "/v1/products/"+product.ID, nil, nil)) })
+	})
+	shop.buyers = harness.StartLoad(t, 4, func(ctx context.Context) error { return shop.buy(ctx, t, s, sku) })
+	return shop
+}
+
+// buy makes a cart and buys it.
+func (s *shop) buy(ctx context.Context, t *testing.T, c *harness.System, sku string) error {
+	var cart, order struct {
+		ID     string `json:"id"`
+		State  string `json:"state"`
+		Reason string `json:"reason"` // of a refusal
+	}
+	items := map[string]any{"items": []any{map[string]any{"sku": sku, "quantity": 1}}}
+	if err := s.latencies.time(func() error { return ok(c.Do(ctx, http.MethodPost, "/v1/carts", items, &cart)) }); err != nil {
+		return fmt.Errorf("cart: %w", err)
+	}
+	body := map[string]any{
+		"cartId": cart.ID, "email": "ada@example.com", "paymentToken": "tok_visa", "shippingAddress": harness.Address(), "requestId": harness.UUID(t),
+	}
+	for end := time.Now().Add(patience); ; {
+		err := s.latencies.time(func() error { return ok(c.Do(ctx, http.MethodPost, "/v1/orders", body, &order)) })
+		switch {
+		case err == nil && order.State == "ORDER_STATE_PAID":
+			return ok(c.Do(ctx, http.MethodGet, "/v1/orders/"+order.ID, nil, nil))
+		case err == nil && !s.patient.Load():
+			return fmt.Errorf("the order is %s", order.State)
+		case !s.patient.Load() || time.Now().After(end):
+			return fmt.Errorf("order: %w", err)
+		case order.Reason == "CHECKOUT_INTERRUPTED": // it says: nothing is charged, order again
+			s.sentAgain.Add(1)
+			return s.buy(ctx, t, c, sku)
+		}
+		s.sentAgain.Add(1)
+		wait(ctx, again)
 	}
 }
 

@@ -144,6 +144,23 @@ func TestANewHostThatFailsGetsNoMore(t *testing.T) {
 	}
 }
 
+// A host that a supervisor has started again counts from zero.
+func TestANewHostThatDiedAndIsBackGetsNoMore(t *testing.T) {
+	w := newWorld(t, "old")
+	stats, left := w.Stats, int64(10_000)
+	w.Stats = func(ctx context.Context, host string) (rpc.Stats, error) {
+		s, err := stats(ctx, host)
+		if host == "new" {
+			left -= 100
+			s.Calls = left
+		}
+		return s, err
+	}
+	if err := Run(t.Context(), w.Config); !errors.Is(err, ErrRolledBack) || !strings.Contains(err.Error(), "has died in between") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // What fails everywhere is not the new host's fault.
 func TestANewHostMayFailAsTheOldOneDoes(t *testing.T) {
 	w := newWorld(t, "old")

@@ -126,8 +126,11 @@ func (m *mover) read(ctx context.Context) reading {
 	return r
 }
 
+// askWithin is how long an instance may take to say how it does: one that takes longer hangs.
+const askWithin = 5 * time.Second
+
 func (m *mover) ask(ctx context.Context, address string) (rpc.Stats, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
 	return m.Stats(ctx, address)
 }
@@ -142,10 +145,13 @@ func (m *mover) step(ctx context.Context, percent int) error {
 		return err
 	}
 	after := m.read(ctx)
-	if after.gone {
-		return fmt.Errorf("host %s is gone", m.To)
-	}
 	young, old := after.young.Minus(before.young), after.old.Minus(before.old)
+	switch {
+	case after.gone:
+		return fmt.Errorf("host %s is gone", m.To)
+	case young.Calls < 0:
+		return fmt.Errorf("host %s has died in between, and was started again", m.To)
+	}
 	m.Say("%3d %%  %s: %d calls, %d failed, p99 %s; before: %d calls, %d failed, p99 %s",
 		percent, m.To, young.Calls, young.Failed, short(young), old.Calls, old.Failed, short(old))
 	return m.judge(young, old, before.old)
