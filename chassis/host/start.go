@@ -50,6 +50,7 @@ func (h *Host) start(ctx context.Context, m Module) (_ *running, err error) {
 	inbox := outbox.Inbox{Now: h.c.Now, Log: log, Fault: h.c.Fault, Metrics: h.events}
 	deps := Deps{
 		Name: m.Name, DB: r.db, OpenDB: h.openDB, Client: h.client, Broker: inbox.On(h.c.Broker), Log: log, Now: h.c.Now, Owner: owner, Fault: h.c.Fault,
+		Metrics: h.c.Metrics,
 	}
 	var own context.Context
 	own, r.cancel = context.WithCancel(h.ctx)
