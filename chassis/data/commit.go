@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/jackc/pgx/v5/stdlib"
+	"modernc.org/sqlite"
 )
 
 // OnCommit calls fn after every transaction that [Tx] commits on db, until stop is called; fn must not block. db is one that [Open] opened:
@@ -74,8 +75,18 @@ type connector struct {
 	driver *openedDriver
 }
 
-func (c *connector) Connect(ctx context.Context) (driver.Conn, error) { return c.open(ctx) }
-func (c *connector) Driver() driver.Driver                            { return c.driver }
+func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := c.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := c.driver.Driver.(*sqlite.Driver); ok {
+		return keeping(conn), nil
+	}
+	return conn, nil
+}
+
+func (c *connector) Driver() driver.Driver { return c.driver }
 
 // openDB is sql.Open with a driver of the database's own.
 func openDB(name, dsn string) (*sql.DB, error) {

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go-micro.dev/v4/broker"
 	"go-micro.dev/v4/client"
 	"go-micro.dev/v4/server"
@@ -58,4 +59,6 @@ type Deps struct {
 	Owner string
 	// Fault holds the failpoints that the operator armed; nil for none.
 	Fault *fault.Points
+	// Metrics receives the module's own metrics; may be nil. A module that starts again finds them registered.
+	Metrics prometheus.Registerer
 }

@@ -53,7 +53,7 @@ func (h *Host) start(ctx context.Context, m Module) (_ *running, err error) {
 	inbox := outbox.Inbox{Now: h.c.Now, Log: log, Fault: h.c.Fault, Metrics: h.events}
 	deps := Deps{
 		Name: m.Name, DB: r.db, OpenDB: h.openDB, Client: h.calls, Broker: inbox.On(h.c.Broker), Log: log, Now: h.c.Now, Owner: owner, Fault: h.c.Fault,
-		Stopping: r.server.Stopping(),
+		Metrics: h.c.Metrics, Stopping: r.server.Stopping(),
 	}
 	var own context.Context
 	own, r.cancel = context.WithCancel(h.ctx)

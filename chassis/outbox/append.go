@@ -43,15 +43,22 @@ func Append(ctx context.Context, tx *sql.Tx, key string, m proto.Message) error 
 	}
 	var seq int64
 	var prior string
-	err = tx.QueryRowContext(ctx, `INSERT INTO outbox_key (key, seq, last) VALUES ($1, 1, '')
-		ON CONFLICT (key) DO UPDATE SET seq = outbox_key.seq + 1 RETURNING seq, last`, key).Scan(&seq, &prior)
+	first := withLast("", topic, 1)
+	err = tx.QueryRowContext(ctx, `INSERT INTO outbox_key (key, seq, last) VALUES ($1, 1, $2)
+		ON CONFLICT (key) DO UPDATE SET seq = outbox_key.seq + 1 RETURNING seq, last`, key, first).Scan(&seq, &prior)
 	if err != nil {
 		return fmt.Errorf("append %s: number it: %w", topic, err)
+	}
+	if seq == 1 {
+		prior = ""
 	}
 	if _, err := tx.ExecContext(ctx, `INSERT INTO outbox (key, seq, event_id, topic, prior, traceparent, body, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
 		key, seq, id, topic, prior, telemetry.Traceparent(telemetry.Ensure(ctx)), body, time.Now().UnixMicro()); err != nil {
 		return fmt.Errorf("append %s: %w", topic, err)
+	}
+	if seq == 1 { // the row says so already
+		return nil
 	}
 	if _, err := tx.ExecContext(ctx, `UPDATE outbox_key SET last = $1 WHERE key = $2`, withLast(prior, topic, seq), key); err != nil {
 		return fmt.Errorf("append %s: number it: %w", topic, err)

@@ -62,6 +62,12 @@ func Invariants() []verify.Check {
 			SQL:  "SELECT payment_id, what, ledger_minor, provider_minor FROM discrepancy ORDER BY payment_id, what",
 		},
 		{
+			Name: "no_stray_charges",
+			Law:  "the provider keeps no money that no payment knows",
+			SQL: `SELECT provider, ref, key, order_id, currency, minor, remedy, made_at, found_at FROM stray_charge
+				WHERE settled_at = 0 ORDER BY provider, ref`,
+		},
+		{
 			Name: "answers_came",
 			Law:  "no payment and no refund waits for an answer of the provider",
 			SQL:  "SELECT id, state, asked, refunding FROM payment WHERE state = 'pending' OR asked <> '' OR refunding > 0 ORDER BY id",

@@ -49,7 +49,8 @@ func TestInvariants(t *testing.T) {
 			"refunds_say_the_amounts": {
 				"UPDATE refund SET state = 'succeeded'", "DELETE FROM refund", "UPDATE refund SET state = 'pending' WHERE id = 'f2'",
 			},
-			"provider_agrees": {"INSERT INTO discrepancy VALUES ('p1', 'captured', 'EUR', 100, 200, 1)"},
+			"provider_agrees":  {"INSERT INTO discrepancy VALUES ('p1', 'captured', 'EUR', 100, 200, 1)"},
+			"no_stray_charges": {"INSERT INTO stray_charge VALUES ('test', 'r', 'k', 'o', 'EUR', 1, 'report', 1, 1, 0)"},
 			"answers_came": {
 				"UPDATE payment SET state = 'pending' WHERE id = 'p4'", "UPDATE payment SET asked = 'void' WHERE id = 'p2'",
 				"UPDATE payment SET refunding = 1 WHERE id = 'p1'",

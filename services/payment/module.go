@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 	"go-micro.dev/v4/server"
 
 	"github.com/cleavehq/cleave/chassis/host"
@@ -103,7 +104,11 @@ func start(ctx context.Context, c Config, d host.Deps, s server.Server) (_ func(
 	if err := paymentv1.RegisterPaymentHandler(s, handler); err != nil {
 		return nil, fmt.Errorf("register the handler: %w", err)
 	}
-	work.Go(func() { reconcile(ctx, d, db, config, c.ReconcileEvery) })
+	strays, err := strayGauge(d.Metrics)
+	if err != nil {
+		return nil, err
+	}
+	work.Go(func() { reconcile(ctx, d, db, config, c.ReconcileEvery, strays) })
 	if p, ok := p.(Runner); ok {
 		work.Go(func() {
 			if err := p.Run(ctx); err != nil && ctx.Err() == nil {
@@ -112,6 +117,27 @@ func start(ctx context.Context, c Config, d host.Deps, s server.Server) (_ func(
 		})
 	}
 	return stop, nil
+}
+
+// strayGauge registers the module's gauge with r, if there is one; again, it returns the same one.
+func strayGauge(r prometheus.Registerer) (prometheus.Gauge, error) {
+	g := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "payment_stray_charges", Help: "Charges at the payment provider that no payment knows and that keep money.",
+	})
+	if r == nil {
+		return g, nil
+	}
+	err := r.Register(g)
+	var already prometheus.AlreadyRegisteredError
+	if errors.As(err, &already) {
+		if have, ok := already.ExistingCollector.(prometheus.Gauge); ok {
+			return have, nil
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("register the gauge of stray charges: %w", err)
+	}
+	return g, nil
 }
 
 func newID() (string, error) {

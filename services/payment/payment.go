@@ -25,6 +25,10 @@
 // the provider until they are settled, and compares the ledger with what the provider says (ListDiscrepancies). A provider's webhook is
 // an occasion to ask it, never believed.
 //
+// The other way round, it looks through the provider's charges for those that no payment knows, and gives back what is surely stray (a hold,
+// and money taken beside another payment of the order); the rest is reported, by the gauge payment_stray_charges, the log and `cleave verify`:
+// internal/pay/strays.go says why there can be any, and what would be dangerous. One account at the provider is for one shop.
+//
 // The token that stands for the buyer's card goes through to the provider; it is never stored and never logged.
 package payment
 

@@ -80,6 +80,10 @@ func (w *wire) Lookup(ctx context.Context, q payment.ProviderQuery) (payment.Pro
 	return answered(ctx, w, func(ctx context.Context) (payment.ProviderStatus, error) { return w.Provider.Lookup(ctx, q) })
 }
 
+func (w *wire) List(ctx context.Context, window provider.Window) (provider.Charges, error) {
+	return answered(ctx, w, func(ctx context.Context) (provider.Charges, error) { return w.Provider.List(ctx, window) })
+}
+
 // answered is do for calls that answer more than an error.
 func answered[T any](ctx context.Context, w *wire, call func(context.Context) (T, error)) (T, error) {
 	var answer T

@@ -33,6 +33,9 @@ type Provider interface {
 	// Lookup says what became of the Authorize that q names. One that the provider doesn't know is Status{State: Unknown} and no
 	// error. An Authorize that is still on its way may come to be after that answer.
 	Lookup(ctx context.Context, q Query) (Status, error)
+	// List returns what was charged in a time, page by page and each charge at least once, whoever made it. What is only declined is left
+	// out. A charge that is made while the pages are read may be missing.
+	List(ctx context.Context, w Window) (Charges, error)
 	// ParseWebhook checks the signature of what was posted as an event of this provider, in constant time, and reads it. It asks
 	// nobody. ErrSignature when it isn't the provider's, when it was signed too long ago or in the future, or when body is longer
 	// than MaxWebhook. ErrBadEvent when it is the provider's and can't be understood.

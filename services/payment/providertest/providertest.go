@@ -62,6 +62,7 @@ func Run(t *testing.T, c Config) {
 		"RefundsOfTwoWhatIsThereForOne":   refundsOneOfTwo,
 		"NeverRefundsWhatIsNotTaken":      refundsOnlyCaptured,
 		"RefusesARefundWithAnotherAmount": refusesOtherRefund,
+		"ListsItsCharges":                 listsCharges,
 		"ReadsItsEvents":                  readsEvents,
 		"RefusesForgedEvents":             refusesForged,
 		"RefusesOldAndFutureEvents":       refusesOldEvents,

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // fake is as much of Stripe as the provider needs, with its states, its idempotency keys and its errors, as documented at
@@ -108,10 +109,12 @@ func (f *fake) do(method string, path []string, form url.Values) (any, *failure)
 			return nil, fail(400, "invalid_request_error", "resource_missing", "param", "card[token]", "message", "No such token: '"+token+"'")
 		}
 		return map[string]any{"id": "pm_" + token, "object": "payment_method"}, nil
+	case len(path) == 1 && method == http.MethodGet:
+		return f.list(form), nil
 	case len(path) == 1:
 		id := fmt.Sprintf("pi_%d", len(f.intents)+1)
 		f.intents[id] = map[string]any{
-			"id": id, "object": "payment_intent", "status": "requires_payment_method", "amount": number(form, "amount"), "currency": form.Get("currency"),
+			"id": id, "object": "payment_intent", "created": time.Now().Unix(), "status": "requires_payment_method", "amount": number(form, "amount"), "currency": form.Get("currency"),
 			"metadata": map[string]string{"cleave_key": form.Get("metadata[cleave_key]"), "order_id": form.Get("metadata[order_id]")},
 		}
 		return f.intents[id], nil
@@ -132,6 +135,27 @@ func (f *fake) do(method string, path []string, form url.Values) (any, *failure)
 		return i, nil
 	}
 	return act(i, path[2], form)
+}
+
+// list has the newest first, as https://docs.stripe.com/api/pagination says.
+func (f *fake) list(form url.Values) any {
+	limit, data, more := number(form, "limit"), []any{}, false
+	after := len(f.intents) + 1
+	if id := form.Get("starting_after"); id != "" {
+		after, _ = strconv.Atoi(strings.TrimPrefix(id, "pi_"))
+	}
+	for n := after - 1; n > 0; n-- {
+		i := f.intents[fmt.Sprintf("pi_%d", n)]
+		made, _ := i["created"].(int64)
+		if made < number(form, "created[gte]") || made >= number(form, "created[lt]") {
+			continue
+		}
+		if more = int64(len(data)) == limit; more {
+			break
+		}
+		data = append(data, i)
+	}
+	return map[string]any{"object": "list", "data": data, "has_more": more, "url": "/v1/payment_intents"}
 }
 
 // act confirms, captures or cancels.

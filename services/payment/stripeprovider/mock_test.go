@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"testing"
+	"time"
 
 	"github.com/cleavehq/cleave/services/payment/provider"
 )
@@ -37,6 +38,9 @@ func TestRequestsAreStripes(t *testing.T) {
 	}
 	if _, err := p.Lookup(ctx, q); err != nil {
 		t.Errorf("lookup: %v", err)
+	}
+	if page, err := p.List(ctx, provider.Window{From: time.Now().Add(-time.Hour), To: time.Now(), Limit: 100}); err != nil || page.Next != "" {
+		t.Errorf("list: %v, %v", page, err)
 	}
 	q.Ref = "pi_1"
 	if _, err := p.Lookup(ctx, q); err != nil {

@@ -16,6 +16,7 @@ const (
 	capture   call = "capture"
 	void      call = "void"
 	refund    call = "refund"
+	list      call = "list"
 )
 
 // fault is how a call fails.

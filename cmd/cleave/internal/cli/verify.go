@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/cleavehq/cleave/chassis/data"
 	"github.com/cleavehq/cleave/chassis/host"
@@ -42,14 +43,20 @@ is 1. A module that has no database is left out.`,
 			return a.verifyModules(c.Context(), s, modules, wait)
 		},
 	}
-	d := defaults()
 	c.Flags().StringSliceVar(&names, "modules", nil, "modules to look at; default all")
 	c.Flags().DurationVar(&wait, "wait", wait, "how long what is under way may take")
-	c.Flags().String("data-dir", d.Data.Dir, "folder of the SQLite files")
-	c.Flags().String("data-url", "", "PostgreSQL instead of SQLite: postgres://user@host/name")
-	c.Flags().String("data-url-file", "", "file that holds the URL")
+	dataFlags(c.Flags())
 	return c
 }
+
+// dataFlags are those of commands that read the modules' databases.
+func dataFlags(f *pflag.FlagSet) {
+	f.String("data-dir", defaults().Data.Dir, "folder of the SQLite files")
+	f.String("data-url", "", "PostgreSQL instead of SQLite: postgres://user@host/name")
+	f.String("data-url-file", "", "file that holds the URL")
+}
+
+var errNoDatabases = errors.New("no module has a database: say with --data-dir or --data-url where they are")
 
 func (a *app) verifyModules(ctx context.Context, s settings, modules []host.Module, wait time.Duration) (err error) {
 	conf := verify.Config{Wait: wait}
@@ -84,7 +91,7 @@ func (a *app) verifyModules(ctx context.Context, s settings, modules []host.Modu
 		}
 	}
 	if len(conf.Modules) == 0 {
-		return errors.New("no module has a database: say with --data-dir or --data-url where they are")
+		return errNoDatabases
 	}
 	results, err := verify.Run(ctx, conf)
 	if err != nil {

@@ -59,6 +59,26 @@ func testCancel(t *testing.T, db *sql.DB) {
 		_, err = s.svc.Cancel(ctx, uuid.NewString())
 		mustFail(t, err, codes.NotFound, sale.ReasonOrderNotFound)
 	})
+	t.Run("a part of which was paid back, with a coupon", func(t *testing.T) {
+		s := newShop(t, db, plan{"release coupon": {fails, lost}})
+		req := request(s.newCart())
+		req.Coupon = "TENTH"
+		o, err := s.svc.Place(ctx, req)
+		if err != nil || s.coupons[o.ID] != committed {
+			t.Fatalf("%+v, %v, coupon %q", o, err, s.coupons[o.ID])
+		}
+		if _, err := s.svc.Refund(ctx, checkout.RefundRequest{OrderID: o.ID, Amount: usd(100)}); err != nil {
+			t.Fatal(err)
+		}
+		if off, err := s.svc.Cancel(ctx, o.ID); err != nil || !off.GivenUp() {
+			t.Fatalf("%+v, %v", off, err)
+		}
+		s.settle(t)
+		s.mustHold(t, req.CartID)
+		if off, err := s.svc.Get(ctx, o.ID); err != nil || off.State != sale.Cancelled || off.Refunded != o.Total || s.coupons[o.ID] != released {
+			t.Errorf("%+v, %v, coupon %q", off, err, s.coupons[o.ID])
+		}
+	})
 	t.Run("whose refund is refused at first", func(t *testing.T) {
 		s := newShop(t, db, plan{})
 		cart, o := s.buy(t)

@@ -67,6 +67,24 @@ func testPlace(t *testing.T, db *sql.DB) {
 		mustFail(t, err, codes.FailedPrecondition, sale.ReasonPriceChanged)
 	})
 
+	for _, step := range []string{"redeem", "reserve", "authorize", "commit", "capture"} {
+		t.Run("a price that changes during "+step, func(t *testing.T) {
+			s := newShop(t, db, plan{})
+			req := request(s.newCart())
+			req.Coupon, req.Expected = "TENTH", usd(4817)
+			s.hook = func(at string) {
+				if at == step {
+					s.dearer = 100
+				}
+			}
+			o, err := s.svc.Place(ctx, req)
+			if err != nil || o.Total != req.Expected || o.Captured != req.Expected {
+				t.Errorf("%+v, %v; want what was shown", o, err)
+			}
+			s.mustHold(t, req.CartID)
+		})
+	}
+
 	t.Run("a coupon that is used up", func(t *testing.T) {
 		s := newShop(t, db, plan{})
 		s.spent = true

@@ -93,11 +93,13 @@ func (d *Driver) Drive(ctx context.Context, o *sale.Order, token sale.Token) err
 		if step == nil {
 			return nil
 		}
-		work := o.Clone()
-		err := r.do(ctx, &work, step)
+		err := r.renew(ctx, o)
 		if err == nil {
-			*o = work
-			continue
+			work := o.Clone()
+			if err = r.do(ctx, &work, step); err == nil {
+				*o = work
+				continue
+			}
 		}
 		r.first = false
 		known, changed := d.again(ctx, o)
@@ -119,15 +121,24 @@ func (d *Driver) Drive(ctx context.Context, o *sale.Order, token sale.Token) err
 
 // do runs a step within its bound, which ends before the claim does: so nothing that this driver has asked for begins when another one drives.
 func (r *run) do(ctx context.Context, o *sale.Order, step func(context.Context, *sale.Order) error) error {
-	if now := r.now(); o.Until.Sub(now) < r.c.Claim*7/8 {
-		o.Renew(now, r.c.Claim)
-		if err := r.write(ctx, pointClaimed, o); err != nil {
-			return err
-		}
-	}
 	ctx, cancel := context.WithTimeout(ctx, r.c.Claim*3/4)
 	defer cancel()
 	return step(ctx, o)
+}
+
+// renew makes the claim last as long as a step may take. It isn't a part of the step: what a failed step leaves is compared with it.
+func (r *run) renew(ctx context.Context, o *sale.Order) error {
+	now := r.now()
+	if o.Until.Sub(now) >= r.c.Claim*7/8 {
+		return nil
+	}
+	renewed := o.Clone()
+	renewed.Renew(now, r.c.Claim)
+	if err := r.write(ctx, pointClaimed, &renewed); err != nil {
+		return err
+	}
+	*o = renewed
+	return nil
 }
 
 // next returns the step that the order stands before; nil when it is at rest, or its claim was given back.

@@ -30,6 +30,7 @@ type Store interface {
 	EndRefund(ctx context.Context, paymentID, refundID string, to RefundState, at time.Time) (Payment, error)
 	Books
 	Inbox
+	Strays
 }
 
 // Books is what reconciliation needs.
@@ -44,6 +45,23 @@ type Books interface {
 	PutDiscrepancies(ctx context.Context, paymentID string, found []Discrepancy) error
 	// Discrepancies returns up to limit of them after the cursor, the oldest first.
 	Discrepancies(ctx context.Context, after DiscrepancyCursor, limit int) ([]Discrepancy, error)
+}
+
+// Strays remembers charges at a provider that no payment knows, and how far they were sought.
+type Strays interface {
+	// Sought returns up to when a provider's charges were looked at; zero for never.
+	Sought(ctx context.Context, provider string) (time.Time, error)
+	SetSought(ctx context.Context, provider string, to time.Time) error
+	// Known says which of the ids are payments'.
+	Known(ctx context.Context, ids []string) (map[string]bool, error)
+	// AddStray writes one down, and says whether it wasn't.
+	AddStray(ctx context.Context, provider string, st Stray) (added bool, err error)
+	// SetStray changes the remedy of one that isn't settled, and settles it.
+	SetStray(ctx context.Context, provider string, st Stray) error
+	// OpenStrays returns up to limit that aren't settled, in the order of their refs, after one.
+	OpenStrays(ctx context.Context, provider, afterRef string, limit int) ([]Stray, error)
+	// CountStrays returns how many aren't settled.
+	CountStrays(ctx context.Context) (int64, error)
 }
 
 // Inbox remembers which of a provider's events were acted on.

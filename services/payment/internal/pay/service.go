@@ -31,8 +31,8 @@ type Config struct {
 	// NewID makes UUIDv7s.
 	NewID func() (string, error)
 	// Fault is called with the name of each point at which a test may break the service: payment.CALL.before, before the provider is
-	// asked, and payment.CALL.after, when it has answered and the answer is not written down; CALL is authorize, capture, void or
-	// refund. Its error breaks the call. May be nil.
+	// asked, and payment.CALL.after, when it has answered and the answer is not written down; CALL is authorize, capture, void,
+	// refund, list or stray. Its error breaks the call. May be nil.
 	Fault func(ctx context.Context, point string) error
 	// Timeout bounds one call of the provider, DefaultTimeout when 0.
 	Timeout time.Duration
