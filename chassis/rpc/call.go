@@ -69,9 +69,9 @@ func (c *Client) remote(
 		return err
 	}
 	if !until.IsZero() {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, until)
-		defer cancel()
+		p := withDeadline(ctx, until)
+		defer p.end()
+		ctx = p
 	}
 	t.budget.deposit()
 	call := wrapped(o, func(ctx context.Context, node *registry.Node, req client.Request, rsp any, _ client.CallOptions) error {

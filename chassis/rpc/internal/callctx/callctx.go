@@ -107,7 +107,6 @@ func (c *Context) Init(parent context.Context, keys *Keys, deadline time.Time, f
 	if d, ok := parent.Deadline(); ok && (deadline.IsZero() || d.Before(deadline)) {
 		c.deadline = d
 	}
-	c.span.sc = telemetry.Child(from)
 }
 
 // Deadline implements context.Context.
@@ -181,7 +180,7 @@ func (c *Context) Value(key any) any {
 	case PeerKey{}:
 		return c.Peer
 	case c.keys.span:
-		return &c.span
+		return c.ownSpan()
 	case c.keys.meta:
 		return c.Metadata()
 	case c.keys.cancel:
@@ -190,6 +189,16 @@ func (c *Context) Value(key any) any {
 		}
 	}
 	return nil
+}
+
+// ownSpan is the call's own span, which is a child of the caller's. It is made when it is first asked for.
+func (c *Context) ownSpan() *span {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.span.sc.IsValid() {
+		c.span.sc = telemetry.Child(c.from)
+	}
+	return &c.span
 }
 
 // Metadata is what came with the call, the trace included. It belongs to the call.
