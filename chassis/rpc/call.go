@@ -35,7 +35,7 @@ func (c *Client) Call(ctx context.Context, req client.Request, rsp any, opts ...
 	if err == nil {
 		err = c.callAll(ctx, req, rsp, info, &o, start)
 	}
-	c.metrics.called(info, req, err, time.Since(start))
+	c.metrics.called(info, req, err, start)
 	return err
 }
 
@@ -53,7 +53,7 @@ func (c *Client) callOptions(opts []client.CallOption) client.CallOptions {
 
 func (c *Client) callAll(ctx context.Context, req client.Request, rsp any, info *methodInfo, o *client.CallOptions, start time.Time) error {
 	until := deadline(ctx, o.RequestTimeout, start)
-	settled, before, err := c.tryDirect(ctx, req, rsp, info, o, until)
+	settled, before, err := c.tryDirect(ctx, req, rsp, info, o, start, until)
 	if settled || err != nil {
 		return err
 	}

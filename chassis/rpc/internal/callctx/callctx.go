@@ -141,18 +141,32 @@ func (c *Context) Done() <-chan struct{} {
 func (c *Context) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.ended()
+	return c.ended(time.Time{})
 }
 
-func (c *Context) ended() error {
+// EndedAt is Err at a time that is now.
+func (c *Context) EndedAt(now time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ended(now)
+}
+
+// ended takes the time itself when now is zero.
+func (c *Context) ended(now time.Time) error {
 	switch in := c.inner.Load(); {
 	case c.err != nil:
 	case in != nil:
 		c.err = (*in).Err()
 	case c.parent.Err() != nil:
 		c.err = c.parent.Err()
-	case !c.deadline.IsZero() && !time.Now().Before(c.deadline):
-		c.err = context.DeadlineExceeded
+	case c.deadline.IsZero():
+	default:
+		if now.IsZero() {
+			now = time.Now()
+		}
+		if !now.Before(c.deadline) {
+			c.err = context.DeadlineExceeded
+		}
 	}
 	return c.err
 }
