@@ -35,7 +35,7 @@ func (c *Client) Call(ctx context.Context, req client.Request, rsp any, opts ...
 	if err == nil {
 		err = c.callAll(ctx, req, rsp, info, &o, start)
 	}
-	c.metrics.called(info, req, err, time.Since(start))
+	c.metrics.called(info, req, err, start)
 	return err
 }
 
@@ -53,7 +53,7 @@ func (c *Client) callOptions(opts []client.CallOption) client.CallOptions {
 
 func (c *Client) callAll(ctx context.Context, req client.Request, rsp any, info *methodInfo, o *client.CallOptions, start time.Time) error {
 	until := deadline(ctx, o.RequestTimeout, start)
-	settled, before, err := c.tryDirect(ctx, req, rsp, info, o, until)
+	settled, before, err := c.tryDirect(ctx, req, rsp, info, o, start, until)
 	if settled || err != nil {
 		return err
 	}
@@ -69,9 +69,9 @@ func (c *Client) remote(
 		return err
 	}
 	if !until.IsZero() {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, until)
-		defer cancel()
+		p := withDeadline(ctx, until)
+		defer p.end()
+		ctx = p
 	}
 	t.budget.deposit()
 	call := wrapped(o, func(ctx context.Context, node *registry.Node, req client.Request, rsp any, _ client.CallOptions) error {

@@ -18,12 +18,13 @@ import (
 	"github.com/cleavehq/cleave/chassis/telemetry"
 )
 
-// chain is what every call goes through, whatever wire it came by: count, recover, trace, validate, the service's wrappers, h.
+// chain is what every call goes through, whatever wire it came by: recover, trace, validate, the service's wrappers, h. Around it, it is
+// counted.
 func (s *Server) chain(h server.HandlerFunc) server.HandlerFunc {
 	for i := len(s.opts.HdlrWrappers) - 1; i >= 0; i-- {
 		h = s.opts.HdlrWrappers[i](h)
 	}
-	return s.counted(s.guard(s.validated(h)))
+	return s.guard(s.validated(h))
 }
 
 // guard turns a panic into an Internal error, puts the caller's trace into the context, and gives every error its code.

@@ -20,11 +20,11 @@ import (
 type directCall struct {
 	liveCall
 	request
-	s       *Server
-	m       *method
-	in, out any
-	err     error
-	done    chan struct{}
+	start time.Time
+	m     *method
+	out   any
+	err   error
+	done  chan struct{}
 }
 
 // waiter is what a caller waits with. One that was not waited to its end is thrown away.
@@ -34,14 +34,14 @@ type waiter struct {
 }
 
 // direct calls m, a unary method of s. gone says that s has just stopped: the call was not made.
-func (c *Client) direct(ctx context.Context, s *Server, m *method, body, rsp proto.Message, until time.Time) (gone bool, err error) {
+func (c *Client) direct(ctx context.Context, s *Server, m *method, body, rsp proto.Message, start, until time.Time) (gone bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return false, problem.From(err)
 	}
 	if err := c.fits(body); err != nil {
 		return false, err
 	}
-	d := &directCall{s: s, m: m}
+	d := &directCall{start: start, m: m}
 	d.ctx.Init(ctx, s.keys, until, telemetry.Span(ctx), s.incoming(ctx))
 	if !s.live.begin(&d.liveCall) {
 		return true, nil
@@ -52,7 +52,7 @@ func (c *Client) direct(ctx context.Context, s *Server, m *method, body, rsp pro
 		if w := c.c.Local.Watch; w != nil {
 			return false, w.call(ctx, d, body, rsp)
 		}
-		d.in, d.out = body, rsp
+		d.body, d.out = body, rsp
 		d.Run()
 		if err = d.outcome(ctx); err == nil {
 			err = c.fits(rsp)
@@ -67,7 +67,7 @@ func (c *Client) direct(ctx context.Context, s *Server, m *method, body, rsp pro
 		s.live.end(&d.liveCall)
 		return false, badRequest(m, err)
 	}
-	d.in, d.out = in, out
+	d.body, d.out = in, out
 	if err := c.await(ctx, d); err != nil {
 		return false, err
 	}
@@ -93,7 +93,7 @@ func (c *Client) await(ctx context.Context, d *directCall) error {
 		w = &waiter{done: make(chan struct{}, 1), timer: time.NewTimer(left)}
 	}
 	d.done = w.done
-	d.s.workers.Run(d)
+	d.m.s.workers.Run(d)
 	for {
 		select {
 		case <-w.done:
@@ -114,13 +114,14 @@ func (c *Client) await(ctx context.Context, d *directCall) error {
 
 // Run runs the handler behind its chain.
 func (d *directCall) Run() {
-	d.body = d.in
-	d.err = d.m.run(&d.ctx, &d.request, d.out)
+	d.err = d.m.direct(&d.ctx, &d.request, d.out)
+	end := time.Now()
+	d.m.s.tally.add(d.err, end.Sub(d.start))
 	if d.err == nil {
-		d.err = d.ctx.Err() // the answer is late
+		d.err = d.ctx.EndedAt(end) // the answer is late
 	}
 	done := d.done
-	d.s.live.end(&d.liveCall)
+	d.m.s.live.end(&d.liveCall)
 	if done != nil {
 		done <- struct{}{}
 	}
@@ -177,7 +178,7 @@ type earlier struct {
 
 // tryDirect makes the call directly if that is possible, and says whether that settled it; if not, the call goes on remotely.
 func (c *Client) tryDirect(
-	ctx context.Context, req client.Request, rsp any, info *methodInfo, o *client.CallOptions, until time.Time,
+	ctx context.Context, req client.Request, rsp any, info *methodInfo, o *client.CallOptions, start, until time.Time,
 ) (settled bool, before earlier, err error) {
 	before.share = c.share(ctx, req.Service())
 	s, m := c.local(req, info, o, before.share)
@@ -186,10 +187,10 @@ func (c *Client) tryDirect(
 	}
 	gone := false
 	if len(o.CallWrappers) == 0 {
-		gone, err = c.directAny(ctx, s, m, req, rsp, until)
+		gone, err = c.directAny(ctx, s, m, req, rsp, start, until)
 	} else {
 		err = wrapped(*o, func(ctx context.Context, _ *registry.Node, req client.Request, rsp any, _ client.CallOptions) (err error) {
-			gone, err = c.directAny(ctx, s, m, req, rsp, until)
+			gone, err = c.directAny(ctx, s, m, req, rsp, start, until)
 			return err
 		})(ctx, s.service.Nodes[0], req, rsp, *o)
 	}
@@ -203,7 +204,9 @@ func (c *Client) tryDirect(
 	return false, before, nil
 }
 
-func (c *Client) directAny(ctx context.Context, s *Server, m *method, req client.Request, rsp any, until time.Time) (gone bool, err error) {
+func (c *Client) directAny(
+	ctx context.Context, s *Server, m *method, req client.Request, rsp any, start, until time.Time,
+) (gone bool, err error) {
 	in, ok := req.Body().(proto.Message)
 	if !ok {
 		return false, problem.InvalidArgument("BAD_MESSAGE", "the request is a %T, not a proto message", req.Body())
@@ -212,5 +215,5 @@ func (c *Client) directAny(ctx context.Context, s *Server, m *method, req client
 	if !ok {
 		return false, problem.InvalidArgument("BAD_MESSAGE", "the response is a %T, not a proto message", rsp)
 	}
-	return c.direct(ctx, s, m, in, out, until)
+	return c.direct(ctx, s, m, in, out, start, until)
 }

@@ -28,6 +28,7 @@ import (
 
 // method is one endpoint: a method of a handler and what the contract says of it.
 type method struct {
+	s        *Server
 	name     string // "Catalog.GetProduct"
 	desc     protoreflect.MethodDescriptor
 	fn       reflect.Value // of func(context.Context, *Req, *Rsp) error, or func(context.Context, server.Stream) error
@@ -38,6 +39,7 @@ type method struct {
 	unary    unary              // fn without reflection; nil when it doesn't go without
 	receiver unsafe.Pointer     // of unary
 	run      server.HandlerFunc // fn behind the chain
+	direct   server.HandlerFunc // the same, and uncounted
 }
 
 // newMessage makes an empty one: t is a generated type, methodsOf has seen to that.
@@ -111,7 +113,9 @@ func (s *Server) newGRPC() (*grpc.Server, error) {
 		}
 		desc := grpc.ServiceDesc{ServiceName: string(sd.FullName()), HandlerType: (*any)(nil), Metadata: sd.ParentFile().Path()}
 		for _, m := range list {
-			m.run = s.chain(m.call)
+			m.s = s
+			m.direct = s.chain(m.call)
+			m.run = s.counted(m.direct)
 			s.methods[h.Name()+"/"+string(m.desc.Name())] = m // the names that go-micro's own client uses
 			s.methods["/"+string(sd.FullName())+"/"+string(m.desc.Name())] = m
 			if m.streamed {

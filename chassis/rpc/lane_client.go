@@ -154,9 +154,9 @@ func (l *lanes) close() {
 	}
 }
 
-func (c *Client) head(ctx context.Context, info *methodInfo) *lane.Head {
+func (c *Client) head(ctx context.Context, info *methodInfo) lane.Head {
 	md, _ := metadata.FromContext(ctx)
-	h := &lane.Head{Path: info.path, Span: telemetry.Span(ctx), Meta: onward(ctx, md)}
+	h := lane.Head{Path: info.path, Span: telemetry.Span(ctx), Meta: onward(ctx, md)}
 	if at, ok := ctx.Deadline(); ok {
 		h.Timeout = max(time.Until(at), 1)
 	}
@@ -172,8 +172,9 @@ func (c *Client) overLane(ctx context.Context, t *target, p *peer, info *methodI
 	}
 	cl, err := c.lane(ctx, p)
 	if err == nil {
+		h := c.head(ctx, info)
 		p.begin()
-		err = cl.Call(ctx, c.head(ctx, info), in, out)
+		err = cl.Call(ctx, &h, in, out)
 		p.end()
 	} else if !errors.Is(err, errNoLane) {
 		err = &lane.Broken{Err: err}

@@ -37,7 +37,8 @@ func (c *Client) openLane(
 		}
 		return nil, c.laneOutcome(ctx, t, p, err)
 	}
-	st, err := cl.Open(ctx, c.head(ctx, info))
+	h := c.head(ctx, info)
+	st, err := cl.Open(ctx, &h)
 	if err != nil {
 		return nil, c.laneOutcome(ctx, t, p, err)
 	}

@@ -49,30 +49,37 @@ func (l *Local) change(f func(map[string]*Server)) {
 	l.servers.Store(&next)
 }
 
-func (l *Local) find(name string) *Server {
+// method finds a method of a server in this process; nil for health and reflection, and for what no contract knows.
+func (l *Local) method(service string, info *methodInfo) (*Server, *method) {
 	if l == nil {
-		return nil
+		return nil, nil
 	}
-	now := l.servers.Load()
-	if now == nil {
-		return nil
+	table := l.servers.Load()
+	if table == nil {
+		return nil, nil
 	}
-	return (*now)[name]
+	if d := info.direct.Load(); d != nil && d.table == table {
+		return d.s, d.m
+	}
+	s := (*table)[service]
+	if s == nil {
+		return nil, nil
+	}
+	m := s.methods[info.path]
+	if m == nil {
+		m = s.methods[alias(info.path)]
+	}
+	info.direct.Store(&directly{table, s, m})
+	return s, m
 }
 
 // local returns the server in this process that a call may go to directly, and the method there; nil when there is none. A call with an
 // address of its own never does, nor one that is meant for other instances. While the server drains, calls go to other instances, if there
 // are any.
 func (c *Client) local(req client.Request, info *methodInfo, o *client.CallOptions, meant share) (*Server, *method) {
-	s := c.c.Local.find(req.Service())
-	if s == nil || len(o.Address) > 0 || !meant.has(s.service.Nodes[0]) {
+	s, m := c.c.Local.method(req.Service(), info)
+	if m == nil || len(o.Address) > 0 || !meant.has(s.service.Nodes[0]) {
 		return nil, nil
-	}
-	m := s.methods[info.path]
-	if m == nil {
-		if m = s.methods[alias(info.path)]; m == nil {
-			return nil, nil // health and reflection, and what no contract knows
-		}
 	}
 	draining := s.draining.Load()
 	if !draining && len(o.SelectOptions) == 0 {

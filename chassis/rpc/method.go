@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"strings"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go-micro.dev/v4/client"
@@ -34,7 +35,15 @@ type methodInfo struct {
 	path         string // of gRPC
 	idempotent   bool   // may be sent twice
 	clientStream bool
+	direct       atomic.Pointer[directly]
 	ok           prometheus.Observer // of calls that went well; nil when there is one for each service
+}
+
+// directly is where a method was found in this process, as long as the table is the same.
+type directly struct {
+	table *map[string]*Server
+	s     *Server
+	m     *method
 }
 
 // methodID is under what the client remembers a method.

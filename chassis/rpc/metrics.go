@@ -12,6 +12,7 @@ import (
 )
 
 type metrics struct {
+	on        bool // somebody reads them
 	calls     *prometheus.HistogramVec
 	retries   *prometheus.CounterVec
 	ejections *prometheus.CounterVec
@@ -20,6 +21,7 @@ type metrics struct {
 // newMetrics makes the client's metrics and registers them with r, if there is one. Two clients may share r.
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
+		on: r != nil,
 		calls: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "rpc_client_call_seconds", Help: "Duration of calls, retries included, by outcome.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
@@ -57,7 +59,11 @@ func shareable[C prometheus.Collector](r prometheus.Registerer, c C) (C, error) 
 	return c, err
 }
 
-func (m *metrics) called(info *methodInfo, req client.Request, err error, d time.Duration) {
+func (m *metrics) called(info *methodInfo, req client.Request, err error, start time.Time) {
+	if !m.on {
+		return
+	}
+	d := time.Since(start)
 	if err == nil && info.ok != nil {
 		info.ok.Observe(d.Seconds())
 		return

@@ -34,7 +34,8 @@ type peer struct {
 	used    atomic.Int64 // UnixNano of the last begin
 
 	mu       sync.Mutex
-	until    time.Time // ejected until then
+	failed   atomic.Bool // since the last answer
+	until    time.Time   // ejected until then
 	ejection time.Duration
 }
 
@@ -53,6 +54,7 @@ func (p *peer) eject(now time.Time) bool {
 	if now.Before(p.until) {
 		return false
 	}
+	p.failed.Store(true)
 	p.ejection = min(max(2*p.ejection, minEjection), maxEjection)
 	p.until = now.Add(p.ejection)
 	return true
@@ -60,7 +62,11 @@ func (p *peer) eject(now time.Time) bool {
 
 // restore forgets past failures: the peer has answered.
 func (p *peer) restore() {
+	if !p.failed.Load() {
+		return
+	}
 	p.mu.Lock()
+	p.failed.Store(false)
 	p.until, p.ejection = time.Time{}, 0
 	p.mu.Unlock()
 }

@@ -163,8 +163,12 @@ func (t *target) known(ctx context.Context, o client.CallOptions) ([]*registry.N
 	if len(o.Address) == 0 {
 		select {
 		case <-t.ready:
-		case <-ctx.Done():
-			return nil, problem.From(ctx.Err())
+		default:
+			select {
+			case <-t.ready:
+			case <-ctx.Done():
+				return nil, problem.From(ctx.Err())
+			}
 		}
 	}
 	nodes := t.instances(o)

@@ -64,7 +64,7 @@ func (w *Watch) call(ctx context.Context, d *directCall, body, rsp proto.Message
 
 func (w *Watch) run(ctx context.Context, d *directCall, body, rsp proto.Message) (changed bool, parts []handed, err error) {
 	in, out := proto.Clone(body), rsp.ProtoReflect().New().Interface()
-	d.in, d.out = in, out
+	d.body, d.out = in, out
 	d.Run()
 	if err = d.outcome(ctx); err == nil {
 		proto.Merge(rsp, out)
@@ -76,7 +76,7 @@ func (w *Watch) run(ctx context.Context, d *directCall, body, rsp proto.Message)
 	eachPart(reflect.ValueOf(out), note("response"))
 	changed = !proto.Equal(in, body)
 	proto.Reset(in)
-	d.in, d.out, d.body = nil, nil, nil
+	d.body, d.out = nil, nil
 	return changed, parts, err
 }
 

@@ -107,7 +107,6 @@ func (c *Context) Init(parent context.Context, keys *Keys, deadline time.Time, f
 	if d, ok := parent.Deadline(); ok && (deadline.IsZero() || d.Before(deadline)) {
 		c.deadline = d
 	}
-	c.span.sc = telemetry.Child(from)
 }
 
 // Deadline implements context.Context.
@@ -142,18 +141,32 @@ func (c *Context) Done() <-chan struct{} {
 func (c *Context) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.ended()
+	return c.ended(time.Time{})
 }
 
-func (c *Context) ended() error {
+// EndedAt is Err at a time that is now.
+func (c *Context) EndedAt(now time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ended(now)
+}
+
+// ended takes the time itself when now is zero.
+func (c *Context) ended(now time.Time) error {
 	switch in := c.inner.Load(); {
 	case c.err != nil:
 	case in != nil:
 		c.err = (*in).Err()
 	case c.parent.Err() != nil:
 		c.err = c.parent.Err()
-	case !c.deadline.IsZero() && !time.Now().Before(c.deadline):
-		c.err = context.DeadlineExceeded
+	case c.deadline.IsZero():
+	default:
+		if now.IsZero() {
+			now = time.Now()
+		}
+		if !now.Before(c.deadline) {
+			c.err = context.DeadlineExceeded
+		}
 	}
 	return c.err
 }
@@ -181,7 +194,7 @@ func (c *Context) Value(key any) any {
 	case PeerKey{}:
 		return c.Peer
 	case c.keys.span:
-		return &c.span
+		return c.ownSpan()
 	case c.keys.meta:
 		return c.Metadata()
 	case c.keys.cancel:
@@ -190,6 +203,16 @@ func (c *Context) Value(key any) any {
 		}
 	}
 	return nil
+}
+
+// ownSpan is the call's own span, which is a child of the caller's. It is made when it is first asked for.
+func (c *Context) ownSpan() *span {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.span.sc.IsValid() {
+		c.span.sc = telemetry.Child(c.from)
+	}
+	return &c.span
 }
 
 // Metadata is what came with the call, the trace included. It belongs to the call.

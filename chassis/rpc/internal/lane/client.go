@@ -39,6 +39,8 @@ type Client struct {
 
 	// With conn.mu:
 	next     uint32
+	alarm    *time.Timer // goes off at the nearest deadline of a call, or before
+	alarmAt  time.Time
 	calls    map[uint32]*clientCall
 	streams  map[uint32]*Stream
 	free     chan struct{} // closed when a call has ended; nil when nobody waits
@@ -50,8 +52,15 @@ type clientCall struct {
 	out  proto.Message
 	raw  []byte // the answer, when the caller decodes it
 	err  error
-	from uint64 // where its frame began
+	from uint64    // where its frame began
+	till time.Time // when the alarm ends it; zero for never
 	done chan struct{}
+}
+
+// Patient is a context whose deadline Call keeps by itself, with one timer for all calls, so that the context needs none: done is its end for
+// any other reason.
+type Patient interface {
+	Waits() (done <-chan struct{}, until time.Time)
 }
 
 // Dial begins a lane on nc and waits until the server agrees. It takes nc over, also when it fails.
@@ -99,11 +108,7 @@ func (c *Client) Close() error {
 }
 
 // Usable says that new calls may be made.
-func (c *Client) Usable() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.err == nil && !c.draining
-}
+func (c *Client) Usable() bool { return !c.full.Load() }
 
 // Ended says that the connection is closed.
 func (c *Client) Ended() bool {
@@ -136,6 +141,7 @@ func (c *Client) begin(ctx context.Context) (uint32, error) {
 		}
 		if c.draining || c.next >= lastStream {
 			c.draining = true
+			c.full.Store(true)
 			return 0, &Broken{Err: errors.New("the connection takes no further calls")}
 		}
 		if uint64(len(c.calls)+len(c.streams)) < c.peer.maxCalls {
@@ -190,6 +196,12 @@ func (c *Client) Call(ctx context.Context, h *Head, in, out proto.Message) error
 		call = &clientCall{done: make(chan struct{}, 1)}
 	}
 	call.out = out
+	done := (<-chan struct{})(nil)
+	if p, ok := ctx.(Patient); ok {
+		done, call.till = p.Waits()
+	} else {
+		done = ctx.Done()
+	}
 
 	c.mu.Lock()
 	id, err := c.begin(ctx)
@@ -214,13 +226,16 @@ func (c *Client) Call(ctx context.Context, h *Head, in, out proto.Message) error
 	c.buf = body
 	c.end(start)
 	c.calls[id] = call
+	if !call.till.IsZero() && (c.alarmAt.IsZero() || call.till.Before(c.alarmAt)) {
+		c.setAlarm(call.till)
+	}
 	c.flush(len(c.calls) == 1 && len(c.streams) == 0)
 
 	select {
 	case <-call.done:
-	case <-ctx.Done():
+	case <-done:
 		if c.abandon(id, call) {
-			call.out = nil
+			call.out, call.till = nil, time.Time{}
 			c.waiters.Put(call)
 			return ctx.Err()
 		}
@@ -229,9 +244,46 @@ func (c *Client) Call(ctx context.Context, h *Head, in, out proto.Message) error
 	if err = call.err; err == nil && call.raw != nil {
 		err = decoded(call.raw, out)
 	}
-	call.out, call.raw, call.err = nil, nil, nil
+	call.out, call.raw, call.err, call.till = nil, nil, nil, time.Time{}
 	c.waiters.Put(call)
 	return err
+}
+
+// setAlarm has expire run at a time, with c.mu held.
+func (c *Client) setAlarm(at time.Time) {
+	c.alarmAt = at
+	if c.alarm == nil {
+		c.alarm = time.AfterFunc(time.Until(at), c.expire)
+	} else {
+		c.alarm.Reset(time.Until(at))
+	}
+}
+
+// expire ends the calls whose time is up.
+func (c *Client) expire() {
+	c.mu.Lock()
+	if c.err != nil {
+		c.mu.Unlock()
+		return
+	}
+	now, next := time.Now(), time.Time{}
+	for id, call := range c.calls {
+		switch {
+		case call.till.IsZero():
+		case !now.Before(call.till):
+			delete(c.calls, id)
+			c.control(cancelFrame, id, nil)
+			call.err = context.DeadlineExceeded
+			call.done <- struct{}{}
+		case next.IsZero() || call.till.Before(next):
+			next = call.till
+		}
+	}
+	if c.alarmAt = next; !next.IsZero() {
+		c.setAlarm(next)
+	}
+	c.ended()
+	c.flush(false)
 }
 
 // abandon tells the server that nobody waits any more, and whether that was so.
@@ -261,6 +313,9 @@ func (c *Client) read() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.fail(err)
+	if c.alarm != nil {
+		c.alarm.Stop()
+	}
 	for id, call := range c.calls {
 		delete(c.calls, id)
 		call.err = &Broken{Sent: call.from < c.handed, Err: c.err}
@@ -367,6 +422,7 @@ func (c *Client) goAway(last uint32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.draining = true
+	c.full.Store(true)
 	away := &Broken{Err: errors.New("the server goes away")}
 	for id, call := range c.calls {
 		if id > last {

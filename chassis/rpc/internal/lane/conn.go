@@ -26,6 +26,7 @@ type conn struct {
 	own   settings // told to the peer
 	peer  settings // the peer's
 	heard atomic.Bool
+	full  atomic.Bool     // it takes no further calls
 	tick  time.Duration   // of the keepalive
 	beat  func(quiet int) // at every tick, with how many in a row were silent
 	wake  chan struct{}   // something waits to be written
@@ -187,6 +188,7 @@ func (c *conn) fail(err error) {
 		return
 	}
 	c.err = err
+	c.full.Store(true)
 	close(c.gone)
 	if c.timer != nil {
 		c.timer.Stop()
