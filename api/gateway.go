@@ -27,13 +27,12 @@ import (
 const Name = "gateway"
 
 const (
-	readHeaderTimeout = 5 * time.Second
-	readTimeout       = 30 * time.Second
-	writeTimeout      = 30 * time.Second // of one write
-	idleTimeout       = 2 * time.Minute
-	hardMaxHeader     = 1 << 20          // net/http's own limit, far above ours, which has a problem document
-	drainWait         = time.Second      // for those in front of us to notice
-	drainTime         = 15 * time.Second // for what runs
+	writeTimeout  = 30 * time.Second // of one write
+	idleTimeout   = 2 * time.Minute
+	maxConcurrent = 250              // streams of one HTTP/2 connection; who opens and resets more at once is cut off (CVE-2023-44487)
+	hardMaxHeader = 1 << 20          // net/http's own limit, far above ours, which has a problem document
+	drainWait     = time.Second      // for those in front of us to notice
+	drainTime     = 15 * time.Second // for what runs
 )
 
 // Config is what a Gateway needs. Registry, Client and Log must be given.
@@ -56,6 +55,8 @@ type Config struct {
 	MaxInFlight int
 	// MaxConns is how many connections are served at once; default 10,000.
 	MaxConns int
+	// HeaderTimeout is how long the headers of a request may take, from the first byte; default 5 s. ReadTimeout is for all of it; default 30 s.
+	HeaderTimeout, ReadTimeout time.Duration
 	// MaxStreams is how many streams are open at once; default 4,096. They are not among the requests in flight.
 	MaxStreams int
 	// Heartbeat is how often a stream that says nothing shows that it is there; default 15 s.
@@ -111,6 +112,8 @@ func New(c Config) (*Gateway, error) {
 	c.MaxConns = cmp.Or(c.MaxConns, 10_000)
 	c.MaxStreams = cmp.Or(c.MaxStreams, 4096)
 	c.Timeout = cmp.Or(c.Timeout, 10*time.Second)
+	c.HeaderTimeout = cmp.Or(c.HeaderTimeout, 5*time.Second)
+	c.ReadTimeout = cmp.Or(c.ReadTimeout, 30*time.Second)
 	c.Heartbeat = cmp.Or(c.Heartbeat, 15*time.Second)
 	c.StreamGrace = cmp.Or(c.StreamGrace, 5*time.Second)
 	if c.Origin == nil {
@@ -155,8 +158,8 @@ func (g *Gateway) Serve(ctx context.Context, ln net.Listener) error {
 	go func() { watched <- g.Run(stop) }()
 
 	srv := &http.Server{
-		Protocols: protocols(), TLSConfig: g.c.TLS,
-		Handler: g.Handler(), ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
+		Protocols: protocols(), TLSConfig: g.c.TLS, HTTP2: &http.HTTP2Config{MaxConcurrentStreams: maxConcurrent},
+		Handler: g.Handler(), ReadHeaderTimeout: g.c.HeaderTimeout, ReadTimeout: g.c.ReadTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: max(hardMaxHeader, 2*g.c.MaxHeader), // it answers in plain text, and resets those who go on sending
 		ErrorLog:       slog.NewLogLogger(g.c.Log.Handler(), slog.LevelDebug),
 	}

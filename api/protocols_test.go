@@ -146,7 +146,9 @@ func echoes(t *testing.T, p *parrot, with ...func(*api.Config)) *edge {
 	reg := registry.NewMemoryRegistry()
 	fd := echoContract(t)
 	serve(t, reg, "parrot", "1", fd, func(s server.Server) error { return s.Handle(s.NewHandler(&Echo{p})) })
-	offered := func(c *api.Config) { c.Overrides = kv.Static{"test.v1.Echo/*": []byte(`{"expose": true, "public": true}`)} }
+	offered := func(c *api.Config) {
+		c.Overrides = kv.Static{"test.v1.Echo/*": []byte(`{"expose": true, "public": true}`)}
+	}
 	return start(t, reg, append([]func(*api.Config){offered}, with...)...)
 }
 
