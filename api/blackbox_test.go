@@ -216,7 +216,7 @@ func (e *edge) eventually(what string, ok func() bool) time.Duration {
 	began := time.Now()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for time.Since(began) < 10*time.Second {
+	for time.Since(began) < time.Minute {
 		if ok() {
 			return time.Since(began)
 		}

@@ -14,8 +14,11 @@
 // field or parameter, a field given twice, two of a oneof, a body that says otherwise than the path, text that is not UTF-8 are errors. An
 // empty body is an empty message. A field mask takes both forms of a name, displayName and display_name; a PATCH without an update_mask has
 // it filled from the keys of its body. HEAD is GET without the body. A body that is a google.api.HttpBody is taken
-// as it is, whatever its type, and the request's headers go into a field `map<string, string> headers` beside it. A server stream is sent as NDJSON, one message a line; an error in the
-// middle of it is a last line {"error": problem}, and the connection is cut. Methods that take a stream have no route.
+// as it is, whatever its type, and the request's headers go into a field `map<string, string> headers` beside it.
+//
+// A server stream is sent as NDJSON, or as Server-Sent Events when Accept wants them more, or over a WebSocket; methods that take a stream are
+// reached by WebSocket. The same port speaks gRPC, gRPC-Web, Connect, Twirp and go-micro's RPC, for each method that is offered, over HTTP/1.1
+// and HTTP/2. docs/edge.md has the protocols, the frames and what an error is in each of them.
 //
 // # Errors
 //
@@ -43,6 +46,10 @@
 //	idle time      2 min    of a connection between requests
 //	call           10 s     Timeout, of a unary call; over it 504
 //	in flight      4,096    MaxInFlight requests; over it 503 with Retry-After
+//	streams        4,096    MaxStreams open ones, which are not among those; over it 503
+//	heartbeat      15 s     Heartbeat, of a stream that says nothing
+//	slow client    10 s     of one message of a stream: it is told, and dropped
+//	streams' end   5 s      StreamGrace, when the gateway stops
 //	connections    10,000   MaxConns; further ones wait in the kernel's queue
 //	contract       16 MiB   one answer of reflection; 1,024 files, 256 services
 package api

@@ -36,10 +36,14 @@ func newEntry(c Config, at net.Addr) (*entry, error) {
 	if host, err = addr.Extract(host); err != nil { // a wildcard becomes an address that others can reach
 		return nil, fmt.Errorf("api: find an address to advertise: %w", err)
 	}
+	check := "http:/healthz"
+	if c.TLS != nil {
+		check = "tcp" // the checker doesn't know who signed our certificate
+	}
 	return &entry{c: c, service: &registry.Service{Name: Name, Version: c.Version, Nodes: []*registry.Node{{
 		Id: Name + "-" + uuid.NewString(), Address: net.JoinHostPort(host, port),
 		Metadata: map[string]string{
-			"version": c.Version, "module": Name, "protocol": "http", "transport": "tcp", "check": "http:/healthz",
+			"version": c.Version, "module": Name, "protocol": "http", "transport": "tcp", "check": check,
 			"started": c.Now().UTC().Format(time.RFC3339),
 		},
 	}}}}, nil

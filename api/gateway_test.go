@@ -310,3 +310,19 @@ func TestConfigIsChecked(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestASlowClientIsToldAndDropped(t *testing.T) {
+	e := open(t, nil)
+	e.serve(t, "catalog")
+	e.eventually(t, mug, http.StatusOK)
+	e.slowFrom = -1 // every message takes longer
+	w := e.do(http.MethodGet, "/v1/products:export", "")
+	lines := strings.Split(strings.TrimSpace(w.Body.String()), "\n")
+	if len(lines) != 2 || !strings.Contains(lines[1], `{"error":`) || !strings.Contains(lines[1], `"SLOW_CLIENT"`) {
+		t.Errorf("%q", lines)
+	}
+	w = e.do(http.MethodGet, "/v1/products:export", "", "Accept", "text/event-stream")
+	if _, last, ok := strings.Cut(w.Body.String(), "event: problem\n"); !ok || !strings.Contains(last, `"SLOW_CLIENT"`) {
+		t.Errorf("%q", w.Body)
+	}
+}

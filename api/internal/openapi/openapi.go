@@ -81,7 +81,7 @@ func (b *builder) operation(op Operation, it *item) object {
 	}
 	content := object{"application/json": object{"schema": b.response(op)}}
 	if op.Desc.IsStreamingServer() {
-		content = object{"application/x-ndjson": object{"schema": b.response(op)}}
+		content = object{"application/x-ndjson": object{"schema": b.response(op)}, "text/event-stream": object{"schema": b.response(op)}}
 	}
 	out := object{
 		"operationId": id,

@@ -191,8 +191,12 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	if what.gateway {
+		secure, err := serverTLS(s.TLS.Cert, s.TLS.Key, s.TLS.ClientCA)
+		if err != nil {
+			return err
+		}
 		conf, err := edge(s, calls, api.Config{
-			Registry: reg, Client: calls, Log: log, Metrics: metrics, Version: version().Version, Advertise: s.Advertise,
+			Registry: reg, Client: calls, Log: log, Metrics: metrics, Version: version().Version, Advertise: s.Advertise, TLS: secure,
 		})
 		if err != nil {
 			return err
