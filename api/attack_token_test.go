@@ -148,7 +148,7 @@ func tokenAttacks() []attack {
 			return m.token(jwt.SigningMethodHS256, "rsa", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), nil, nil)
 		}), refused},
 		{"HS256 with the Ed25519 public key", bearer(func(m *mint) string {
-			return m.token(jwt.SigningMethodHS256, "ed", []byte(m.ed.Public().(ed25519.PublicKey)), nil, nil) //nolint:errcheck // it is one
+			return m.token(jwt.SigningMethodHS256, "ed", []byte(m.ed.Public().(ed25519.PublicKey)), nil, nil)
 		}), refused},
 		{"RS256 under an EdDSA key's name", bearer(func(m *mint) string { return m.token(jwt.SigningMethodRS256, "ed", m.rsa, nil, nil) }), refused},
 		{"PS256, which nobody agreed on", bearer(func(m *mint) string { return m.token(jwt.SigningMethodPS256, "rsa", m.rsa, nil, nil) }), refused},

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"github.com/cleavehq/cleave/api/internal/guard"
+	"github.com/cleavehq/cleave/api/internal/limit"
 	"github.com/cleavehq/cleave/api/internal/policy"
 	"github.com/cleavehq/cleave/chassis/kv"
 )
@@ -97,6 +98,8 @@ type Gateway struct {
 	slowFrom time.Duration
 
 	guard     *guard.Guard
+	rates     *limit.Limiter
+	gateways  atomic.Int32                     // in the registry, of those that the rates are divided by
 	overrides atomic.Pointer[policy.Overrides] // nil until they were read
 }
 
@@ -136,7 +139,7 @@ func New(c Config) (*Gateway, error) {
 	changes := make(chan struct{}, 1)
 	g := &Gateway{
 		streams: newStreams(c.MaxStreams), slowFrom: slowFrom,
-		c: c, guard: who, metrics: m, scrape: promhttp.HandlerFor(c.Metrics, promhttp.HandlerOpts{}), changes: changes,
+		c: c, guard: who, rates: limit.New(), metrics: m, scrape: promhttp.HandlerFor(c.Metrics, promhttp.HandlerOpts{}), changes: changes,
 		contract: newContracts(m, c.Log, func() { poke(changes) }), inFlight: make(chan struct{}, c.MaxInFlight),
 	}
 	if c.Overrides == nil {

@@ -244,7 +244,8 @@ func (x *exchange) failWith(status int, err error) {
 	}
 	x.g.c.Log.Log(x.r.Context(), level, "request failed", "method", x.r.Method, "path", x.r.URL.Path, "status", status, "reason", p.Reason, "error", err)
 	begun := x.w.status != 0
-	if !begun && (status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests || p.Reason == idempotency.ReasonInUse) {
+	if !begun && (status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests || p.Reason == idempotency.ReasonInUse) &&
+		x.w.Header().Get("Retry-After") == "" {
 		x.w.Header().Set("Retry-After", "1")
 	}
 	if x.rpc != nil {

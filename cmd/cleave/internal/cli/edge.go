@@ -100,7 +100,7 @@ func adminKey(ctx context.Context, s settings, log *slog.Logger) error {
 		return fmt.Errorf("look for the admin's key: %w", err)
 	}
 	path := adminKeyFile(s)
-	text, err := os.ReadFile(path)
+	text, err := os.ReadFile(path) //nolint:gosec // in the folder of the data
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("look for the admin's key: %w", err)
 	}
