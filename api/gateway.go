@@ -28,6 +28,8 @@ const (
 	readTimeout       = 30 * time.Second
 	writeTimeout      = 30 * time.Second // of one write
 	idleTimeout       = 2 * time.Minute
+	pingAfter         = 30 * time.Second // of silence on a connection of HTTP/2
+	pingTimeout       = 15 * time.Second // for the answer
 	hardMaxHeader     = 1 << 20          // net/http's own limit, far above ours, which has a problem document
 	drainWait         = time.Second      // for those in front of us to notice
 	drainTime         = 15 * time.Second // for what runs
@@ -84,7 +86,8 @@ type Gateway struct {
 	inFlight chan struct{}
 	draining atomic.Bool
 	streams  *streams
-	slowFrom time.Duration
+	slowFrom time.Duration // slowFrom and writeTimeout, but in tests
+	writeFor time.Duration
 }
 
 // New makes a gateway that knows no routes yet.
@@ -119,7 +122,7 @@ func New(c Config) (*Gateway, error) {
 	}
 	changes := make(chan struct{}, 1)
 	return &Gateway{
-		streams: newStreams(c.MaxStreams), slowFrom: slowFrom,
+		streams: newStreams(c.MaxStreams), slowFrom: slowFrom, writeFor: writeTimeout,
 		c: c, metrics: m, scrape: promhttp.HandlerFor(c.Metrics, promhttp.HandlerOpts{}), changes: changes,
 		contract: newContracts(m, c.Log, func() { poke(changes) }), inFlight: make(chan struct{}, c.MaxInFlight),
 	}, nil
@@ -138,7 +141,7 @@ func (g *Gateway) Serve(ctx context.Context, ln net.Listener) error {
 	go func() { watched <- g.Run(stop) }()
 
 	srv := &http.Server{
-		Protocols: protocols(), TLSConfig: g.c.TLS,
+		Protocols: protocols(), TLSConfig: g.c.TLS, HTTP2: &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 		Handler: g.Handler(), ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: max(hardMaxHeader, 2*g.c.MaxHeader), // it answers in plain text, and resets those who go on sending
 		ErrorLog:       slog.NewLogLogger(g.c.Log.Handler(), slog.LevelDebug),
