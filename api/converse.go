@@ -125,7 +125,7 @@ func (x *exchange) converse(ctx context.Context, e *endpoint, first proto.Messag
 		l.unblock()
 		<-fed
 	}
-	for range heard { //nolint:revive // until it is closed
+	for range heard { // until it is closed
 	}
 }
 
@@ -177,7 +177,7 @@ func (x *exchange) feed(s client.Stream, first proto.Message, l *listener) error
 }
 
 // errGone says that the client's connection failed.
-var errGone = errors.New("the client is gone") //nolint:gochecknoglobals // a sentinel
+var errGone = errors.New("the client is gone")
 
 // pass sends what the service sends, until the end: nil for a good one.
 func (x *exchange) pass(ctx context.Context, l *listener, from <-chan heard) error {
@@ -229,6 +229,7 @@ func (x *exchange) pass(ctx context.Context, l *listener, from <-chan heard) err
 		if err != nil {
 			return errors.Join(errGone, err)
 		}
+		x.w.written()
 	}
 }
 

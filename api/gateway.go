@@ -30,6 +30,8 @@ const Name = "gateway"
 const (
 	writeTimeout  = 30 * time.Second // of one write
 	idleTimeout   = 2 * time.Minute
+	pingAfter     = 30 * time.Second // of silence on a connection of HTTP/2
+	pingTimeout   = 15 * time.Second // for the answer
 	maxConcurrent = 250              // streams of one HTTP/2 connection; who opens and resets more at once is cut off (CVE-2023-44487)
 	hardMaxHeader = 1 << 20          // net/http's own limit, far above ours, which has a problem document
 	drainWait     = time.Second      // for those in front of us to notice
@@ -95,7 +97,8 @@ type Gateway struct {
 	inFlight chan struct{}
 	draining atomic.Bool
 	streams  *streams
-	slowFrom time.Duration
+	slowFrom time.Duration // slowFrom and writeTimeout, but in tests
+	writeFor time.Duration
 
 	guard     *guard.Guard
 	rates     *limit.Limiter
@@ -138,7 +141,7 @@ func New(c Config) (*Gateway, error) {
 	}
 	changes := make(chan struct{}, 1)
 	g := &Gateway{
-		streams: newStreams(c.MaxStreams), slowFrom: slowFrom,
+		streams: newStreams(c.MaxStreams), slowFrom: slowFrom, writeFor: writeTimeout,
 		c: c, guard: who, rates: limit.New(), metrics: m, scrape: promhttp.HandlerFor(c.Metrics, promhttp.HandlerOpts{}), changes: changes,
 		contract: newContracts(m, c.Log, func() { poke(changes) }), inFlight: make(chan struct{}, c.MaxInFlight),
 	}
@@ -161,7 +164,8 @@ func (g *Gateway) Serve(ctx context.Context, ln net.Listener) error {
 	go func() { watched <- g.Run(stop) }()
 
 	srv := &http.Server{
-		Protocols: protocols(), TLSConfig: g.c.TLS, HTTP2: &http.HTTP2Config{MaxConcurrentStreams: maxConcurrent},
+		Protocols: protocols(), TLSConfig: g.c.TLS,
+		HTTP2:   &http.HTTP2Config{MaxConcurrentStreams: maxConcurrent, SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 		Handler: g.Handler(), ReadHeaderTimeout: g.c.HeaderTimeout, ReadTimeout: g.c.ReadTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: max(hardMaxHeader, 2*g.c.MaxHeader), // it answers in plain text, and resets those who go on sending
 		ErrorLog:       slog.NewLogLogger(g.c.Log.Handler(), slog.LevelDebug),

@@ -19,7 +19,7 @@ type streams struct {
 
 func newStreams(limit int) *streams {
 	s := &streams{slots: make(chan struct{}, limit)}
-	s.left, s.leave = context.WithCancel(context.Background())
+	s.left, s.leave = context.WithCancel(context.Background()) //nolint:gosec // called when the gateway stops; it holds nothing
 	return s
 }
 

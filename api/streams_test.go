@@ -189,9 +189,9 @@ func (e *edge) dial(path string, headers ...string) *socket {
 	for i := 0; i < len(headers); i += 2 {
 		h.Set(headers[i], headers[i+1])
 	}
-	c, rsp, err := websocket.Dial(ctx, e.base+path, &websocket.DialOptions{HTTPHeader: h, HTTPClient: &http.Client{Transport: e.http.Transport}})
+	c, _, err := websocket.Dial(ctx, e.base+path, &websocket.DialOptions{HTTPHeader: h, HTTPClient: &http.Client{Transport: e.http.Transport}}) //nolint:bodyclose // Dial says that it need not be
 	if err != nil {
-		e.t.Fatalf("dial %s: %v (%v)", path, err, rsp)
+		e.t.Fatalf("dial %s: %v", path, err)
 	}
 	c.SetReadLimit(1 << 20)
 	e.t.Cleanup(func() { _ = c.CloseNow() })

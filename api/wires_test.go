@@ -182,6 +182,7 @@ func TestConnectByHand(t *testing.T) {
 		{"POST", say, `"` + strings.Repeat("x", 2000) + `"`, nil, 429, "resource_exhausted"},
 		{"POST", say, `"x"`, []string{"Connect-Protocol-Version", "2"}, 400, "invalid_argument"},
 		{"POST", say, `"x"`, []string{"Connect-Timeout-Ms", "soon"}, 400, "invalid_argument"},
+		{"POST", say, `"wait"`, []string{"Connect-Timeout-Ms", "20"}, 504, "deadline_exceeded"},
 		{"GET", say + `?connect=v1&encoding=json&message=%22x%22`, "", nil, 405, "unimplemented"},
 		{"DELETE", say, "", nil, 405, "unimplemented"},
 		{"POST", "/test.v1.Echo/Count", `"x"`, nil, 501, "unimplemented"},

@@ -23,7 +23,7 @@ const connectVersion = "1"
 func ConnectUnary(w http.ResponseWriter, r *http.Request, limit int64, media string) Call {
 	c := &single{base: base{w: w, r: r, max: limit}, protocol: "connect", path: r.URL.Path, timeout: connectTimeout, failure: connectFailure}
 	c.encoding = r.Header.Get("Content-Encoding")
-	c.compress = listed(r.Header.Get("Accept-Encoding"), gzipName)
+	c.compress = takesGzip(r.Header.Get("Accept-Encoding"))
 	switch {
 	case r.Method == http.MethodGet:
 		c.get(r.URL.Query())

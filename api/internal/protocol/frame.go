@@ -119,5 +119,5 @@ func encodings(sent, taken string) (compressed, wants bool, err error) {
 	default:
 		return false, false, problem.Unimplemented("UNSUPPORTED_CONTENT_ENCODING", "messages may be compressed with gzip, not with %.40q", sent)
 	}
-	return compressed, listed(taken, gzipName), nil
+	return compressed, takesGzip(taken), nil
 }

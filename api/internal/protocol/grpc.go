@@ -73,7 +73,7 @@ func (c *grpcCall) Timeout() (time.Duration, error) {
 // capped is n units, at least a nanosecond: 0 says that there is no limit.
 func capped(n uint64, unit time.Duration) time.Duration {
 	const most = 100 * 365 * 24 * time.Hour
-	if n > uint64(most/unit) {
+	if n > uint64(most/unit) { //nolint:gosec // both are positive
 		return most
 	}
 	return max(time.Duration(n)*unit, 1) //nolint:gosec // not more than most

@@ -109,11 +109,11 @@ func (c *single) End(err error) {
 	_, _ = c.w.Write(body) // the client may be gone
 }
 
-// listed says whether a header that is a list has a name in it, and not with q=0.
-func listed(header, name string) bool {
+// takesGzip says whether a header that lists encodings has gzip in it, and not with q=0.
+func takesGzip(header string) bool {
 	for part := range strings.SplitSeq(header, ",") {
 		item, params, _ := strings.Cut(part, ";")
-		if strings.EqualFold(strings.TrimSpace(item), name) {
+		if strings.EqualFold(strings.TrimSpace(item), gzipName) {
 			params = strings.ReplaceAll(params, " ", "")
 			return params != "q=0" && params != "q=0.0" && params != "q=0.00" && params != "q=0.000"
 		}

@@ -20,7 +20,7 @@ func newTwirp(b base, media string) Call {
 		timeout: func(http.Header) (time.Duration, error) { return 0, nil }, failure: twirpFailure,
 	}
 	c.encoding = b.r.Header.Get("Content-Encoding")
-	c.compress = listed(b.r.Header.Get("Accept-Encoding"), gzipName)
+	c.compress = takesGzip(b.r.Header.Get("Accept-Encoding"))
 	switch media {
 	case "application/json":
 		c.codec = JSON
@@ -48,6 +48,7 @@ func twirpFailure(p *problem.Error) (int, []byte) {
 		status = http.StatusPreconditionFailed
 	case codes.DataLoss:
 		code = "dataloss"
+	default: // as everywhere
 	}
 	switch p.Reason {
 	case twirpBadRoute, ReasonNoSuchMethod:
