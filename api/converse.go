@@ -229,6 +229,7 @@ func (x *exchange) pass(ctx context.Context, l *listener, from <-chan heard) err
 		if err != nil {
 			return errors.Join(errGone, err)
 		}
+		x.w.written()
 	}
 }
 

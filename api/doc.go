@@ -1,7 +1,7 @@
 // Package api is the edge: a gateway that learns its routes from the services themselves.
 //
 // It watches the registry. For each instance it asks, by gRPC server reflection, what the service offers, once for each schema hash, and
-// makes a route of every google.api.http rule. A service that appears is routed without a restart; one that leaves is gone; when the
+// makes a route of every google.api.http rule of the methods that their contract, or an operator, exposes. A service that appears is routed without a restart; one that leaves is gone; when the
 // registry doesn't answer, the last good routes stay, and so do those of a service whose new contract can't be read. When instances have
 // different contracts, the newest one that has a method describes it, and the call goes to instances that have it. Of two services with
 // one route the one that had it first keeps it; the other's is logged and counted. Calls go through a go-micro client, chassis/rpc's.
@@ -20,6 +20,11 @@
 // reached by WebSocket. The same port speaks gRPC, gRPC-Web, Connect, Twirp and go-micro's RPC, for each method that is offered, over HTTP/1.1
 // and HTTP/2. docs/edge.md has the protocols, the frames and what an error is in each of them.
 //
+// # Who may call
+//
+// A method's policy, which stands in its contract and which operators may override, says whether it is offered and to whom; the caller is known by
+// an access token, an API key or a client certificate. docs/security.md has all of it.
+//
 // # Errors
 //
 // Every error is a problem document (RFC 9457) with the google.rpc.Code, a reason, the wrong fields, the trace id and the request id. Only
@@ -30,19 +35,21 @@
 // The trace (traceparent, W3C Trace Context, taken from the client or new) and X-Request-Id (the client's, when it is 1 to 128 visible ASCII
 // characters, or a new one) and Idempotency-Key (package idempotency: the client's, which must be 1 to 255 visible ASCII characters, else
 // 400; without one a new one when the method declares no idempotency_level). A key that was used for another request is 422, one whose
-// request still runs is 409 with Retry-After. And Authorization, when there is one, and it is a bearer token of at most 8 KiB: the services
-// verify it (package authn). And X-Forwarded-For, which is the gateway's own word: the client's IP address, when the peer has a public one, or
-// when it has a private one, as a proxy has, and says whom it speaks for. And X-Session, when it is 1 to 128 visible ASCII characters: no module
-// looks at it; a rule of the topology may keep its calls on one side (topology.Rule.Sticky). No other header becomes metadata: nothing a client
-// sends can pass for something a module said.
+// request still runs is 409 with Retry-After. And Authorization, when it is an access token that was verified, or when no issuer is known; and
+// who calls, under Cleave-Caller- (package authn). And X-Forwarded-For, which is the gateway's own word: the client's IP address, when the peer
+// has a public one, or when it has a private one, as a proxy has, and says whom it speaks for. And X-Session, when it is 1 to 128 visible ASCII
+// characters: no module looks at it; a rule of the topology may keep its calls on one side (topology.Rule.Sticky). No other header becomes
+// metadata: nothing a client sends can pass for something a module said.
 //
 // # Limits
 //
 //	body           4 MiB    MaxBody; over it 413
 //	headers        64 KiB   MaxHeader, with the address; over it 431 (over 1 MiB net/http's own, without a problem document)
 //	JSON depth     100      over it 400
-//	header time    5 s      from a connection's first byte
-//	read time      30 s     of a whole request; a slower body is 408
+//	address        8 KiB    over it 414
+//	header lines   100      over it 431
+//	header time    5 s      HeaderTimeout, from a connection's first byte
+//	read time      30 s     ReadTimeout, of a whole request; a slower body is 408
 //	write time     30 s     of one write of an answer
 //	idle time      2 min    of a connection between requests
 //	call           10 s     Timeout, of a unary call; over it 504

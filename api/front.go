@@ -22,6 +22,11 @@ func secure(h http.Header, r *http.Request) {
 	h["Content-Security-Policy"] = []string{noPage}
 	h["X-Frame-Options"] = []string{"DENY"}
 	h["Referrer-Policy"] = []string{"no-referrer"}
+	if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
+		// net/http takes a Content-Length beside it away unseen. What follows such a request on its connection may be a part of it to
+		// somebody in front of us, so that nothing is read from there any more (RFC 9112, 6.1 and 11.2).
+		h["Connection"] = []string{"close"}
+	}
 	if r.TLS != nil {
 		h["Strict-Transport-Security"] = []string{hsts}
 	}

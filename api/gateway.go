@@ -19,6 +19,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"github.com/cleavehq/cleave/api/internal/guard"
+	"github.com/cleavehq/cleave/api/internal/limit"
 	"github.com/cleavehq/cleave/api/internal/policy"
 	"github.com/cleavehq/cleave/chassis/kv"
 )
@@ -27,13 +28,14 @@ import (
 const Name = "gateway"
 
 const (
-	readHeaderTimeout = 5 * time.Second
-	readTimeout       = 30 * time.Second
-	writeTimeout      = 30 * time.Second // of one write
-	idleTimeout       = 2 * time.Minute
-	hardMaxHeader     = 1 << 20          // net/http's own limit, far above ours, which has a problem document
-	drainWait         = time.Second      // for those in front of us to notice
-	drainTime         = 15 * time.Second // for what runs
+	writeTimeout  = 30 * time.Second // of one write
+	idleTimeout   = 2 * time.Minute
+	pingAfter     = 30 * time.Second // of silence on a connection of HTTP/2
+	pingTimeout   = 15 * time.Second // for the answer
+	maxConcurrent = 250              // streams of one HTTP/2 connection; who opens and resets more at once is cut off (CVE-2023-44487)
+	hardMaxHeader = 1 << 20          // net/http's own limit, far above ours, which has a problem document
+	drainWait     = time.Second      // for those in front of us to notice
+	drainTime     = 15 * time.Second // for what runs
 )
 
 // Config is what a Gateway needs. Registry, Client and Log must be given.
@@ -56,6 +58,8 @@ type Config struct {
 	MaxInFlight int
 	// MaxConns is how many connections are served at once; default 10,000.
 	MaxConns int
+	// HeaderTimeout is how long the headers of a request may take, from the first byte; default 5 s. ReadTimeout is for all of it; default 30 s.
+	HeaderTimeout, ReadTimeout time.Duration
 	// MaxStreams is how many streams are open at once; default 4,096. They are not among the requests in flight.
 	MaxStreams int
 	// Heartbeat is how often a stream that says nothing shows that it is there; default 15 s.
@@ -93,9 +97,12 @@ type Gateway struct {
 	inFlight chan struct{}
 	draining atomic.Bool
 	streams  *streams
-	slowFrom time.Duration
+	slowFrom time.Duration // slowFrom and writeTimeout, but in tests
+	writeFor time.Duration
 
 	guard     *guard.Guard
+	rates     *limit.Limiter
+	gateways  atomic.Int32                     // in the registry, of those that the rates are divided by
 	overrides atomic.Pointer[policy.Overrides] // nil until they were read
 }
 
@@ -111,6 +118,8 @@ func New(c Config) (*Gateway, error) {
 	c.MaxConns = cmp.Or(c.MaxConns, 10_000)
 	c.MaxStreams = cmp.Or(c.MaxStreams, 4096)
 	c.Timeout = cmp.Or(c.Timeout, 10*time.Second)
+	c.HeaderTimeout = cmp.Or(c.HeaderTimeout, 5*time.Second)
+	c.ReadTimeout = cmp.Or(c.ReadTimeout, 30*time.Second)
 	c.Heartbeat = cmp.Or(c.Heartbeat, 15*time.Second)
 	c.StreamGrace = cmp.Or(c.StreamGrace, 5*time.Second)
 	if c.Origin == nil {
@@ -132,8 +141,8 @@ func New(c Config) (*Gateway, error) {
 	}
 	changes := make(chan struct{}, 1)
 	g := &Gateway{
-		streams: newStreams(c.MaxStreams), slowFrom: slowFrom,
-		c: c, guard: who, metrics: m, scrape: promhttp.HandlerFor(c.Metrics, promhttp.HandlerOpts{}), changes: changes,
+		streams: newStreams(c.MaxStreams), slowFrom: slowFrom, writeFor: writeTimeout,
+		c: c, guard: who, rates: limit.New(), metrics: m, scrape: promhttp.HandlerFor(c.Metrics, promhttp.HandlerOpts{}), changes: changes,
 		contract: newContracts(m, c.Log, func() { poke(changes) }), inFlight: make(chan struct{}, c.MaxInFlight),
 	}
 	if c.Overrides == nil {
@@ -156,7 +165,8 @@ func (g *Gateway) Serve(ctx context.Context, ln net.Listener) error {
 
 	srv := &http.Server{
 		Protocols: protocols(), TLSConfig: g.c.TLS,
-		Handler: g.Handler(), ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
+		HTTP2:   &http.HTTP2Config{MaxConcurrentStreams: maxConcurrent, SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
+		Handler: g.Handler(), ReadHeaderTimeout: g.c.HeaderTimeout, ReadTimeout: g.c.ReadTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: max(hardMaxHeader, 2*g.c.MaxHeader), // it answers in plain text, and resets those who go on sending
 		ErrorLog:       slog.NewLogLogger(g.c.Log.Handler(), slog.LevelDebug),
 	}

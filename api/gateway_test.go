@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/cleavehq/cleave/api/internal/stream"
 	"github.com/cleavehq/cleave/chassis/problem"
+	catalogv1 "github.com/cleavehq/cleave/proto/shop/catalog/v1"
 )
 
 func TestRoutesComeAndGo(t *testing.T) {
@@ -315,6 +317,60 @@ func TestConfigIsChecked(t *testing.T) {
 	if _, err := New(Config{}); err == nil || problem.From(err).Code != codes.Internal {
 		t.Errorf("got %v", err)
 	}
+}
+
+// TestASilentStreamStays: over HTTP/2 the deadline of a write is the stream's.
+func TestASilentStreamStays(t *testing.T) {
+	e := open(t, func(c *Config) { c.Heartbeat = time.Hour })
+	h := &holder{next: make(chan struct{})}
+	e.handle(t, "catalog", h)
+	e.eventually(t, "/v1/products/by-handle/mug", http.StatusOK)
+	e.writeFor = 20 * time.Millisecond
+	p := &http.Protocols{}
+	p.SetUnencryptedHTTP2(true)
+	srv := httptest.NewUnstartedServer(e.Handler())
+	srv.Config.Protocols = p
+	srv.Start()
+	defer srv.Close()
+	tr := &http.Transport{Protocols: p}
+	defer tr.CloseIdleConnections()
+	rsp, err := (&http.Client{Transport: tr}).Get(srv.URL + "/v1/products:export")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rsp.Body.Close() }()
+	lines := bufio.NewReader(rsp.Body)
+	for range 3 {
+		if line, err := lines.ReadString('\n'); err != nil || line == "\n" {
+			t.Fatalf("%q %v", line, err)
+		}
+		<-time.After(10 * e.writeFor)
+		select {
+		case h.next <- struct{}{}:
+		case <-time.After(time.Minute):
+			t.Fatal("the stream was cut")
+		}
+	}
+}
+
+// holder sends a product each time that it is let.
+type holder struct {
+	shelf
+	next chan struct{}
+}
+
+func (h *holder) ExportProducts(ctx context.Context, _ *catalogv1.ExportProductsRequest, out catalogv1.Catalog_ExportProductsStream) error {
+	for range 3 {
+		if err := out.Send(&catalogv1.Product{Handle: "a"}); err != nil {
+			return err
+		}
+		select {
+		case <-h.next:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 func TestASlowClientIsToldAndDropped(t *testing.T) {

@@ -32,7 +32,7 @@ const (
 func (g *Gateway) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := g.c.Now()
-		x := &exchange{g: g, w: &recorder{ResponseWriter: w}, route: "none", release: func() {}}
+		x := &exchange{g: g, w: &recorder{ResponseWriter: w, within: g.writeFor}, route: "none", release: func() {}}
 		x.r = r.WithContext(x.begin(r))
 		x.rpc = protocol.Of(x.w, x.r, g.c.MaxBody)
 		defer func() { g.metrics.done(r.Method, x.route, x.w.status, g.c.Now().Sub(start)) }()
@@ -62,6 +62,7 @@ type exchange struct {
 type recorder struct {
 	http.ResponseWriter
 	status int
+	within time.Duration // of one write
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -74,7 +75,12 @@ func (w *recorder) WriteHeader(status int) {
 }
 
 func (w *recorder) timed() {
-	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(writeTimeout)) // a test's writer has none
+	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(w.within)) // a test's writer has none
+}
+
+// written says that what was written is out: HTTP/2 would reset a stream at the deadline of its last write, however well that went.
+func (w *recorder) written() {
+	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Time{}) // a test's writer has none
 }
 
 // Write implements http.ResponseWriter.
@@ -248,7 +254,8 @@ func (x *exchange) failWith(status int, err error) {
 	}
 	x.g.c.Log.Log(x.r.Context(), level, "request failed", "method", x.r.Method, "path", x.r.URL.Path, "status", status, "reason", p.Reason, "error", err)
 	begun := x.w.status != 0
-	if !begun && (status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests || p.Reason == idempotency.ReasonInUse) {
+	if !begun && (status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests || p.Reason == idempotency.ReasonInUse) &&
+		x.w.Header().Get("Retry-After") == "" {
 		x.w.Header().Set("Retry-After", "1")
 	}
 	if x.rpc != nil {

@@ -34,6 +34,9 @@ func (x *exchange) named(t *table) bool {
 		return true
 	}
 	x.route = e.path()
+	if x.preflight([]string{http.MethodGet, http.MethodPost}) {
+		return true
+	}
 	if x.rpc == nil && isUpgrade(x.r) {
 		if x.admitted(e) {
 			x.socket(e, nil)

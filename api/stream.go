@@ -159,7 +159,7 @@ func (x *exchange) socket(e *endpoint, values []string) {
 
 // request reads the only message of a client that sends one.
 func (x *exchange) request(ws *stream.WebSocket, l *listener) (proto.Message, error) {
-	late := time.AfterFunc(readTimeout, ws.Close)
+	late := time.AfterFunc(x.g.c.ReadTimeout, ws.Close)
 	b, err := ws.Recv()
 	late.Stop()
 	if errors.Is(err, io.EOF) {

@@ -116,6 +116,9 @@ func (g *Gateway) read() ([]*offer, error) {
 	}
 	var list []*offer
 	seen := map[string]bool{Name: true}
+	if err := g.count(); err != nil {
+		return nil, err
+	}
 	for _, s := range names {
 		if seen[s.Name] {
 			continue
@@ -132,6 +135,20 @@ func (g *Gateway) read() ([]*offer, error) {
 	}
 	slices.SortStableFunc(list, func(a, b *offer) int { return strings.Compare(a.service, b.service) })
 	return list, nil
+}
+
+// count looks how many gateways there are.
+func (g *Gateway) count() error {
+	versions, err := g.c.Registry.GetService(Name)
+	if err != nil && !errors.Is(err, registry.ErrNotFound) {
+		return fmt.Errorf("read service %s: %w", Name, err)
+	}
+	n := 0
+	for _, v := range versions {
+		n += len(v.Nodes)
+	}
+	g.gateways.Store(int32(min(n, 1<<20))) //nolint:gosec // it fits
+	return nil
 }
 
 // swap puts a table in force, and tells of what is new in it.

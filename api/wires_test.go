@@ -218,7 +218,7 @@ func TestOnlyWhatAContractOffers(t *testing.T) {
 			t.Errorf("%s: %d %s", path, a.status, a.body)
 		}
 	}
-	s := e.dial("/test.v1.Echo/Talk") // has a rule
+	s := e.dial("/test.v1.Echo/Talk") // is exposed
 	s.say(`"a"`)
 	s.want(`"<a>"`)
 }

@@ -26,7 +26,7 @@ func TestBuyOverEveryProtocol(t *testing.T) {
 	var bin harness.Bin
 	t.Cleanup(bin.Remove)
 	s := harness.OneProcess(t, bin.Build(t), nil)
-	_, sku, _, _ := s.Client.InStock(t)
+	_, sku, _, _ := s.InStock(t)
 	p := &http.Protocols{}
 	p.SetUnencryptedHTTP2(true)
 	tr := &http.Transport{Protocols: p}
@@ -43,7 +43,7 @@ func TestBuyOverEveryProtocol(t *testing.T) {
 		"go-micro":      byPost("/micro/", "application/protobuf"),
 		"go-micro-json": byPost("/micro/", "application/json"),
 	} {
-		if !t.Run(name, func(t *testing.T) { buy(t, s.Client.Base, sku, call) }) {
+		if !t.Run(name, func(t *testing.T) { buy(t, two, s.Base, sku, call) }) {
 			failed++
 		}
 	}
@@ -54,7 +54,7 @@ func TestBuyOverEveryProtocol(t *testing.T) {
 type caller func(ctx context.Context, base, method string, in, out proto.Message) error
 
 // buy makes a cart, buys it, and then watches the order as a browser does.
-func buy(t *testing.T, base, sku string, call caller) {
+func buy(t *testing.T, two *http.Client, base, sku string, call caller) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cart := &cartv1.ShoppingCart{}
@@ -72,10 +72,32 @@ func buy(t *testing.T, base, sku string, call caller) {
 	if order.GetState() != orderv1.OrderState_ORDER_STATE_PAID || order.GetLines()[0].GetSku() != sku {
 		t.Errorf("%v", order)
 	}
+	id := order.GetId()
 	if err := call(ctx, base, "/shop.order.v1.Order/GetOrder", &orderv1.GetOrderRequest{OrderId: "nonsense"}, order); err == nil {
 		t.Error("an order that can't be was found")
 	}
-	events(ctx, t, base+"/v1/orders/"+order.GetId()+":watch")
+	events(ctx, t, base+"/v1/orders/"+id+":watch")
+	watch(ctx, t, two, base, id)
+}
+
+// watch follows an order to its payment over gRPC.
+func watch(ctx context.Context, t *testing.T, c *http.Client, base, id string) {
+	t.Helper()
+	s, err := connect.NewClient[orderv1.WatchOrderRequest, orderv1.WatchOrderResponse](c, base+"/shop.order.v1.Order/WatchOrder", connect.WithGRPC()).
+		CallServerStream(ctx, connect.NewRequest(&orderv1.WatchOrderRequest{OrderId: id, LastEventId: 1}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	for next := int64(2); s.Receive(); next++ {
+		if got := s.Msg(); got.GetEventId() != next {
+			t.Errorf("event %d, want %d", got.GetEventId(), next)
+		}
+		if s.Msg().GetEvent().GetTo() == orderv1.OrderState_ORDER_STATE_PAID {
+			return
+		}
+	}
+	t.Errorf("the stream ended: %v", s.Err())
 }
 
 // events reads the order's events up to its payment, twice: the second time from the second event on.

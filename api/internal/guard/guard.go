@@ -8,7 +8,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -188,7 +187,7 @@ func Challenge(err error, a policy.Access) string {
 	case ReasonMissing:
 		return `Bearer realm="cleave"`
 	case ReasonScope:
-		return fmt.Sprintf(`Bearer realm="cleave", error="insufficient_scope", scope="%s"`, strings.Join(a.Scopes, " "))
+		return `Bearer realm="cleave", error="insufficient_scope", scope="` + strings.Join(a.Scopes, " ") + `"`
 	case ReasonAmbiguous:
 		return `Bearer realm="cleave", error="invalid_request"`
 	default:

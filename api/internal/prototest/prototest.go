@@ -23,7 +23,7 @@ import (
 	_ "google.golang.org/protobuf/types/known/timestamppb"
 	_ "google.golang.org/protobuf/types/known/wrapperspb"
 
-	_ "github.com/cleavehq/cleave/proto/cleave/v1"
+	_ "github.com/cleavehq/cleave/proto/cleave/v1" // the same
 )
 
 // File is a contract in the making, of the package test.v1. Types are written as in a proto: "int64", "Inner" for a message of the file,

@@ -42,7 +42,7 @@ func edgeStore(s settings, what string) (kv.Store, error) {
 // edge completes the configuration of a gateway with who may call it.
 func edge(s settings, calls client.Client, c api.Config) (api.Config, error) {
 	var errs [3]error
-	c.TLS, errs[2] = serverTLS(s.TLS.Cert, s.TLS.Key)
+	c.TLS, errs[2] = serverTLS(s.TLS.Cert, s.TLS.Key, s.TLS.ClientCA)
 	c.Keys, errs[0] = edgeStore(s, keyDocuments)
 	c.Overrides, errs[1] = edgeStore(s, policyDocuments)
 	c.Origins = s.CORS.Origins
@@ -101,7 +101,7 @@ func adminKey(ctx context.Context, s settings, log *slog.Logger) error {
 		return fmt.Errorf("look for the admin's key: %w", err)
 	}
 	path := adminKeyFile(s)
-	text, err := os.ReadFile(path)
+	text, err := os.ReadFile(path) //nolint:gosec // in the folder of the data
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("look for the admin's key: %w", err)
 	}

@@ -46,6 +46,8 @@ type settings struct {
 	TLS       struct {
 		Cert string `koanf:"cert" layers:"local"`
 		Key  string `koanf:"key" layers:"local"`
+		// ClientCA is whose client certificates are taken.
+		ClientCA string `koanf:"client_ca" layers:"local"`
 	} `koanf:"tls"`
 	Log struct {
 		Level  string `koanf:"level"`
@@ -145,9 +147,10 @@ func globalFlags(f *pflag.FlagSet) {
 func gatewayFlags(f *pflag.FlagSet) {
 	f.String("auth-issuer", "", "OpenID Connect issuer whose access tokens are taken, beside the shop's own: https://id.example.com")
 	f.String("auth-audience", "", "audience that its tokens must have")
-	f.StringSlice("cors-origins", nil, "origins whose pages may call from a browser, such as https://shop.example, or *; default: none")
 	f.String("tls-cert", "", "PEM file of the certificate, and the port speaks TLS; read again when it changes")
 	f.String("tls-key", "", "PEM file of its private key")
+	f.String("tls-client-ca", "", "PEM file of the authorities whose client certificates are taken")
+	f.StringSlice("cors-origins", nil, "origins whose pages may call from a browser, such as https://shop.example, or *; default: none")
 	f.String("auth-jwks", "", "where its keys are; default: discovered at the issuer")
 }
 

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"os"
 	"sync"
@@ -21,19 +22,30 @@ type certificate struct {
 // lookEvery is how often the files are looked at, at most.
 const lookEvery = 10 * time.Second
 
-// serverTLS is nil when no certificate is set.
-func serverTLS(cert, key string) (*tls.Config, error) {
-	if cert == "" && key == "" {
+// serverTLS is nil when no certificate is set. Clients may show a certificate of the authorities in the file clientCA, when one is named.
+func serverTLS(cert, key, clientCA string) (*tls.Config, error) {
+	if cert == "" && key == "" && clientCA == "" {
 		return nil, nil //nolint:nilnil // no TLS
 	}
 	c := &certificate{cert: cert, key: key}
 	if _, err := c.get(time.Now()); err != nil {
 		return nil, &usageError{err}
 	}
-	return &tls.Config{
+	conf := &tls.Config{
 		MinVersion:     tls.VersionTLS12,
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.get(time.Now()) },
-	}, nil
+	}
+	if clientCA != "" {
+		pem, err := os.ReadFile(clientCA) //nolint:gosec // the operator names it
+		if err != nil {
+			return nil, usagef("--tls-client-ca: %w", err)
+		}
+		conf.ClientCAs, conf.ClientAuth = x509.NewCertPool(), tls.VerifyClientCertIfGiven
+		if !conf.ClientCAs.AppendCertsFromPEM(pem) {
+			return nil, usagef("--tls-client-ca: there is no certificate in %s", clientCA)
+		}
+	}
+	return conf, nil
 }
 
 // get returns the certificate. What can't be read leaves the one that was there.

@@ -28,10 +28,10 @@ func TestACertificateIsReadAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if c, err := serverTLS("", ""); c != nil || err != nil {
+	if c, err := serverTLS("", "", ""); c != nil || err != nil {
 		t.Errorf("none: %v %v", c, err)
 	}
-	if _, err := serverTLS(cert, key); err == nil {
+	if _, err := serverTLS(cert, key, ""); err == nil {
 		t.Error("files that aren't there")
 	}
 	write(cert, "CERTIFICATE", pair.Certificate[0])
