@@ -68,11 +68,11 @@ fuzz: ## every fuzz test for FUZZTIME (30s)
 lint: ## the linters, and the contracts' own
 	$(TOOL) golangci-lint run ./...
 	$(TOOL) buf lint
-	$(TOOL) buf format --diff --exit-code --path proto/shop
+	$(TOOL) buf format --diff --exit-code --path proto/shop --path proto/cleave
 
 .PHONY: generate
 generate: ## make the Go of the contracts anew
-	$(TOOL) buf format --write --path proto/shop
+	$(TOOL) buf format --write --path proto/shop --path proto/cleave
 	$(TOOL) buf generate
 
 # Would a client that was built with the contracts of another commit still be understood? AGAINST is a branch, a tag or a commit.

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"io"
@@ -176,9 +177,12 @@ func start(t *testing.T, reg registry.Registry, with ...func(*api.Config)) *edge
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- g.Serve(ctx, ln) }()
-	transport := &http.Transport{DisableCompression: true}
+	transport, scheme := &http.Transport{DisableCompression: true}, "http://"
+	if c.TLS != nil {
+		transport.TLSClientConfig, scheme = &tls.Config{InsecureSkipVerify: true}, "https://"
+	}
 	e := &edge{
-		t: t, base: "http://" + ln.Addr().String(), metrics: c.Metrics,
+		t: t, base: scheme + ln.Addr().String(), metrics: c.Metrics,
 		http: &http.Client{Transport: transport, Timeout: 20 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse
 		}},

@@ -1,9 +1,7 @@
 package api
 
 import (
-	"bytes"
 	"cmp"
-	"context"
 	"errors"
 	"io"
 	"mime"
@@ -21,24 +19,33 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/cleavehq/cleave/api/internal/stream"
 	"github.com/cleavehq/cleave/api/internal/transcode"
 	"github.com/cleavehq/cleave/chassis/problem"
 	"github.com/cleavehq/cleave/chassis/rpc"
 )
 
 // Media types.
-const (
-	jsonType   = "application/json"
-	ndjsonType = "application/x-ndjson"
-)
+const jsonType = "application/json"
 
 // call serves one request on its route.
 func (x *exchange) call(e *endpoint, values []string) {
-	answer := jsonType
-	if e.desc.IsStreamingServer() {
-		answer = ndjsonType
+	if !x.admitted(e) {
+		return
 	}
-	if !accepts(x.r.Header.Values("Accept"), answer) {
+	answer := jsonType
+	var form stream.Form
+	switch {
+	case isUpgrade(x.r) && (e.desc.IsStreamingServer() || e.desc.IsStreamingClient()):
+		x.socket(e, values)
+		return
+	case e.desc.IsStreamingClient():
+		x.needsSocket()
+		return
+	case e.desc.IsStreamingServer():
+		form, answer = x.form(), stream.NDJSONType+" or "+stream.SSEType
+	}
+	if form == nil && quality(x.r.Header.Values("Accept"), answer) == 0 {
 		x.failWith(http.StatusNotAcceptable, problem.InvalidArgument("NOT_ACCEPTABLE", "the answer is %s, which Accept excludes", answer))
 		return
 	}
@@ -51,6 +58,9 @@ func (x *exchange) call(e *endpoint, values []string) {
 	if err != nil || !utf8.ValidString(x.r.URL.RawQuery) {
 		x.fail(problem.InvalidArgument("BAD_QUERY", "the query is not percent-encoded as it should be"))
 		return
+	}
+	if form != nil {
+		x.resumed(e, query)
 	}
 	var in proto.Message
 	if e.binding.IsRaw() {
@@ -68,8 +78,8 @@ func (x *exchange) call(e *endpoint, values []string) {
 		return
 	}
 	x.r = x.r.WithContext(ctx)
-	if e.desc.IsStreamingServer() {
-		x.stream(e, in)
+	if form != nil {
+		x.stream(e, in, form)
 		return
 	}
 	x.unary(e, in)
@@ -78,7 +88,7 @@ func (x *exchange) call(e *endpoint, values []string) {
 func (x *exchange) unary(e *endpoint, in proto.Message) {
 	out := e.binding.Answer()
 	c := x.g.c.Client
-	opts := append(e.callOptions(), client.WithRequestTimeout(x.g.c.Timeout))
+	opts := append(e.callOptions(), client.WithRequestTimeout(x.timeout(e)))
 	if err := c.Call(x.r.Context(), c.NewRequest(e.service, e.name, in), out, opts...); err != nil {
 		x.fail(x.upstream(err))
 		return
@@ -123,62 +133,6 @@ func (e *endpoint) callOptions() []client.CallOption {
 		}
 		return out
 	})))
-}
-
-// stream sends a line a message. The first one is awaited before the status is sent, so that a refusal has its own.
-func (x *exchange) stream(e *endpoint, in proto.Message) {
-	ctx, cancel := context.WithCancel(x.r.Context())
-	defer cancel()
-	c := x.g.c.Client
-	s, err := c.Stream(ctx, c.NewRequest(e.service, e.name, in, client.StreamingRequest()), e.callOptions()...)
-	if err != nil {
-		x.fail(x.upstream(err))
-		return
-	}
-	defer func() { _ = s.Close() }()
-	if err := s.Send(in); err != nil && !errors.Is(err, io.EOF) {
-		x.fail(x.upstream(err))
-		return
-	}
-	flush := http.NewResponseController(x.w)
-	for began := false; ; began = true {
-		out := e.binding.Answer()
-		err := s.Recv(out)
-		var line []byte
-		if err == nil {
-			line, err = e.binding.JSON(out)
-		}
-		end := errors.Is(err, io.EOF)
-		if err != nil && !end && !began {
-			x.fail(x.upstream(err))
-			return
-		}
-		if !began {
-			x.w.Header().Set("Content-Type", ndjsonType)
-			x.w.WriteHeader(http.StatusOK)
-		}
-		if end || x.r.Method == http.MethodHead {
-			return
-		}
-		if err != nil {
-			x.failLate(x.upstream(err))
-			return
-		}
-		if _, err := x.w.Write(append(line, '\n')); err != nil {
-			return // the client is gone
-		}
-		_ = flush.Flush()
-	}
-}
-
-// failLate ends a stream that had begun well: with a line that says why, and by cutting the connection, so that nobody takes a part for
-// the whole.
-func (x *exchange) failLate(err error) {
-	x.fail(err) // counts and logs: the status is sent
-	doc := x.problem(problem.HTTPStatus(problem.From(err).Code), err)
-	_, _ = x.w.Write(append(append([]byte(`{"error":`), bytes.TrimSpace(doc)...), '}', '\n'))
-	_ = http.NewResponseController(x.w).Flush()
-	panic(http.ErrAbortHandler) //nolint:forbidigo // net/http's way to cut a connection
 }
 
 // upstream is what a client is told of an error of a call.
@@ -236,9 +190,7 @@ func (x *exchange) body(e *endpoint) (_ []byte, status int, err error) {
 func (x *exchange) raw(body []byte) transcode.Raw {
 	r := transcode.Raw{ContentType: x.r.Header.Get("Content-Type"), Data: body, Header: make(map[string]string, len(x.r.Header))}
 	for name, values := range x.r.Header {
-		switch name {
-		case "Authorization", "Cookie", "Proxy-Authorization":
-		default:
+		if !reserved(name) {
 			r.Header[name] = strings.ToValidUTF8(strings.Join(values, ", "), "\uFFFD")
 		}
 	}
@@ -254,11 +206,11 @@ func isJSON(contentType []string) bool {
 	return err == nil && t == jsonType && (!has || strings.EqualFold(charset, "utf-8"))
 }
 
-// accepts says whether the Accept headers let a media type through: what is said of it most closely decides (RFC 9110 section 12.5.1). No
-// header, or nonsense, lets all through.
-func accepts(accept []string, media string) bool {
+// quality is how much the Accept headers want a media type, from 0 to 1: what is said of it most closely decides (RFC 9110 section 12.5.1).
+// No header, or nonsense, lets all through.
+func quality(accept []string, media string) float64 {
 	kind, _, _ := strings.Cut(media, "/")
-	closest, ok, some := 0, false, false
+	closest, best, some := 0, 0.0, false
 	for part := range strings.SplitSeq(strings.Join(accept, ","), ",") {
 		t, params, err := mime.ParseMediaType(part)
 		if err != nil {
@@ -270,9 +222,16 @@ func accepts(accept []string, media string) bool {
 			continue
 		}
 		q, err := strconv.ParseFloat(cmp.Or(params["q"], "1"), 64)
-		wanted := err != nil || q > 0
-		ok = wanted || ok && closeness == closest
-		closest = closeness
+		if err != nil {
+			q = 1
+		}
+		if closeness > closest {
+			best = 0
+		}
+		best, closest = max(best, q), closeness
 	}
-	return ok || !some
+	if !some {
+		return 1
+	}
+	return best
 }

@@ -29,8 +29,9 @@
 // 400; without one a new one when the method declares no idempotency_level). A key that was used for another request is 422, one whose
 // request still runs is 409 with Retry-After. And Authorization, when there is one, and it is a bearer token of at most 8 KiB: the services
 // verify it (package authn). And X-Forwarded-For, which is the gateway's own word: the client's IP address, when the peer has a public one, or
-// when it has a private one, as a proxy has, and says whom it speaks for. No other header becomes metadata: nothing a client sends can pass for
-// something a module said.
+// when it has a private one, as a proxy has, and says whom it speaks for. And X-Session, when it is 1 to 128 visible ASCII characters: no module
+// looks at it; a rule of the topology may keep its calls on one side (topology.Rule.Sticky). No other header becomes metadata: nothing a client
+// sends can pass for something a module said.
 //
 // # Limits
 //

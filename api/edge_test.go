@@ -14,6 +14,7 @@ import (
 	"go-micro.dev/v4/metadata"
 	"go-micro.dev/v4/registry"
 
+	"github.com/cleavehq/cleave/chassis/kv"
 	"github.com/cleavehq/cleave/chassis/problem"
 	"github.com/cleavehq/cleave/chassis/rpc"
 	"github.com/cleavehq/cleave/chassis/telemetry"
@@ -80,7 +81,12 @@ type edge struct {
 	reg *flaky
 }
 
-// open runs a gateway on a registry of its own.
+// everybody may call all of the catalogue that its contract exposes.
+func everybody() kv.Watcher {
+	return kv.Static{"shop.catalog.v1.Catalog/*": []byte(`{"public": true}`)}
+}
+
+// open runs a gateway on a registry of its own, where everybody may do everything.
 func open(t *testing.T, change func(*Config)) *edge {
 	t.Helper()
 	reg, log := &flaky{Registry: registry.NewMemoryRegistry()}, slog.New(slog.DiscardHandler)
@@ -88,7 +94,7 @@ func open(t *testing.T, change func(*Config)) *edge {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conf := Config{Registry: reg, Client: c, Log: log}
+	conf := Config{Registry: reg, Client: c, Log: log, Overrides: everybody()}
 	if change != nil {
 		change(&conf)
 	}

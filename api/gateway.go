@@ -3,6 +3,7 @@ package api
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,6 +17,10 @@ import (
 	"go-micro.dev/v4/client"
 	"go-micro.dev/v4/registry"
 	"golang.org/x/net/netutil"
+
+	"github.com/cleavehq/cleave/api/internal/guard"
+	"github.com/cleavehq/cleave/api/internal/policy"
+	"github.com/cleavehq/cleave/chassis/kv"
 )
 
 // Name of the gateway in the registry.
@@ -51,8 +56,28 @@ type Config struct {
 	MaxInFlight int
 	// MaxConns is how many connections are served at once; default 10,000.
 	MaxConns int
-	// Timeout of a unary call; default 10 s.
+	// MaxStreams is how many streams are open at once; default 4,096. They are not among the requests in flight.
+	MaxStreams int
+	// Heartbeat is how often a stream that says nothing shows that it is there; default 15 s.
+	Heartbeat time.Duration
+	// StreamGrace is how long streams may go on when the gateway stops, before they are told to go elsewhere; default 5 s.
+	StreamGrace time.Duration
+	// TLS makes the port speak TLS: HTTP/2 and HTTP/1.1, by ALPN. Without it the port speaks HTTP/1.1 and HTTP/2 in the clear (h2c, with prior
+	// knowledge).
+	TLS *tls.Config
+	// Origin says whether a browser's page may open a WebSocket; default: one of the same host or of Origins, and whatever is no browser.
+	Origin func(*http.Request) bool
+	// Timeout of a unary call whose policy has none; default 10 s.
 	Timeout time.Duration
+	// Issuers of the access tokens that are taken. Without any, tokens say nothing here and go on to the services.
+	Issuers []Issuer
+	// Keys are the API keys that are taken, package apikey's documents by id; nil for none.
+	Keys kv.Watcher
+	// Overrides are what operators say about methods, by "shop.order.v1.Order/CancelOrder" or "shop.order.v1.Order/*"; nil for nothing. Routes
+	// wait until they were read once.
+	Overrides kv.Watcher
+	// Origins are those whose pages may call from a browser (CORS), such as "https://shop.example", or "*" for every one; none by default.
+	Origins []string
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 }
@@ -67,6 +92,11 @@ type Gateway struct {
 	changes  chan struct{} // the registry has changed, or a contract has come
 	inFlight chan struct{}
 	draining atomic.Bool
+	streams  *streams
+	slowFrom time.Duration
+
+	guard     *guard.Guard
+	overrides atomic.Pointer[policy.Overrides] // nil until they were read
 }
 
 // New makes a gateway that knows no routes yet.
@@ -79,7 +109,13 @@ func New(c Config) (*Gateway, error) {
 	c.MaxHeader = cmp.Or(c.MaxHeader, 64<<10)
 	c.MaxInFlight = cmp.Or(c.MaxInFlight, 4096)
 	c.MaxConns = cmp.Or(c.MaxConns, 10_000)
+	c.MaxStreams = cmp.Or(c.MaxStreams, 4096)
 	c.Timeout = cmp.Or(c.Timeout, 10*time.Second)
+	c.Heartbeat = cmp.Or(c.Heartbeat, 15*time.Second)
+	c.StreamGrace = cmp.Or(c.StreamGrace, 5*time.Second)
+	if c.Origin == nil {
+		c.Origin = func(r *http.Request) bool { return sameOrigin(r) || lists(c.Origins, r.Header.Get("Origin")) }
+	}
 	if c.Metrics == nil {
 		c.Metrics = prometheus.NewRegistry()
 	}
@@ -90,11 +126,20 @@ func New(c Config) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("api: register metrics: %w", err)
 	}
+	who, err := newGuard(c)
+	if err != nil {
+		return nil, err
+	}
 	changes := make(chan struct{}, 1)
-	return &Gateway{
-		c: c, metrics: m, scrape: promhttp.HandlerFor(c.Metrics, promhttp.HandlerOpts{}), changes: changes,
+	g := &Gateway{
+		streams: newStreams(c.MaxStreams), slowFrom: slowFrom,
+		c: c, guard: who, metrics: m, scrape: promhttp.HandlerFor(c.Metrics, promhttp.HandlerOpts{}), changes: changes,
 		contract: newContracts(m, c.Log, func() { poke(changes) }), inFlight: make(chan struct{}, c.MaxInFlight),
-	}, nil
+	}
+	if c.Overrides == nil {
+		g.overrides.Store(&policy.Overrides{})
+	}
+	return g, nil
 }
 
 // Serve runs the gateway on ln: it keeps the routes current, registers the gateway, and serves. When ctx ends it leaves the registry,
@@ -110,12 +155,13 @@ func (g *Gateway) Serve(ctx context.Context, ln net.Listener) error {
 	go func() { watched <- g.Run(stop) }()
 
 	srv := &http.Server{
+		Protocols: protocols(), TLSConfig: g.c.TLS,
 		Handler: g.Handler(), ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: max(hardMaxHeader, 2*g.c.MaxHeader), // it answers in plain text, and resets those who go on sending
 		ErrorLog:       slog.NewLogLogger(g.c.Log.Handler(), slog.LevelDebug),
 	}
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(netutil.LimitListener(ln, g.c.MaxConns)) }()
+	go func() { served <- serve(srv, netutil.LimitListener(ln, g.c.MaxConns)) }()
 
 	kept := make(chan struct{})
 	go func() {
@@ -140,10 +186,27 @@ func (g *Gateway) drain(srv *http.Server, e *entry) error {
 	wait(context.Background(), drainWait)
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
-	if err := srv.Shutdown(ctx); err != nil {
+	defer time.AfterFunc(g.c.StreamGrace, g.streams.leave).Stop()
+	if err := errors.Join(srv.Shutdown(ctx), g.streams.wait(ctx)); err != nil {
 		return fmt.Errorf("api: requests that still ran were cut: %w", errors.Join(err, srv.Close()))
 	}
 	return nil
+}
+
+// protocols are those of the port: HTTP/1.1, and HTTP/2 in the clear and over TLS.
+func protocols() *http.Protocols {
+	p := &http.Protocols{}
+	p.SetHTTP1(true)
+	p.SetHTTP2(true)
+	p.SetUnencryptedHTTP2(true)
+	return p
+}
+
+func serve(srv *http.Server, ln net.Listener) error {
+	if srv.TLSConfig != nil {
+		return srv.ServeTLS(ln, "", "")
+	}
+	return srv.Serve(ln)
 }
 
 // wait returns after d, or when ctx ends.

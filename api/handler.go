@@ -10,12 +10,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
 	"go-micro.dev/v4/metadata"
 
-	"github.com/cleavehq/cleave/chassis/authn"
+	"github.com/cleavehq/cleave/api/internal/protocol"
 	"github.com/cleavehq/cleave/chassis/idempotency"
 	"github.com/cleavehq/cleave/chassis/problem"
 	"github.com/cleavehq/cleave/chassis/telemetry"
@@ -23,6 +24,7 @@ import (
 
 const (
 	requestIDHeader = "X-Request-Id"
+	sessionHeader   = "X-Session"
 	reasonNotReady  = "NOT_READY"
 )
 
@@ -30,8 +32,9 @@ const (
 func (g *Gateway) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := g.c.Now()
-		x := &exchange{g: g, w: &recorder{ResponseWriter: w}, route: "none"}
+		x := &exchange{g: g, w: &recorder{ResponseWriter: w}, route: "none", release: func() {}}
 		x.r = r.WithContext(x.begin(r))
+		x.rpc = protocol.Of(x.w, x.r, g.c.MaxBody)
 		defer func() { g.metrics.done(r.Method, x.route, x.w.status, g.c.Now().Sub(start)) }()
 		defer func() {
 			if p := recover(); p != nil {
@@ -49,6 +52,10 @@ type exchange struct {
 	r     *http.Request
 	id    string // X-Request-Id
 	route string // template of the route, for the metrics
+
+	rpc     protocol.Call // nil when the request is none, or is not known to be one yet
+	release func()        // gives back the place among the requests in flight
+	broken  bool          // a stream failed after it had begun
 }
 
 // recorder remembers the status, and gives every write its time: a client that doesn't read must not keep us.
@@ -93,40 +100,16 @@ func (x *exchange) begin(r *http.Request) context.Context {
 	h := x.w.Header()
 	h.Set(requestIDHeader, id)
 	h.Set("Traceparent", telemetry.Traceparent(ctx))
-	h.Set("X-Content-Type-Options", "nosniff")
+	secure(h, r)
+	x.g.shared(h, r)
 	md := metadata.Metadata{requestIDHeader: id}
-	if token, ok := bearer(r); ok {
-		md[authn.Header] = "Bearer " + token
+	if session := r.Header.Get(sessionHeader); saneID(session) {
+		md[sessionHeader] = session
 	}
 	if ip := source(r); ip != "" {
 		md[sourceHeader] = ip
 	}
 	return metadata.NewContext(ctx, md)
-}
-
-// bearer returns the request's access token (RFC 6750, 2.1). Credentials of other kinds stay here, and so do two of them: the service would
-// see one, and something in between perhaps the other.
-func bearer(r *http.Request) (token string, ok bool) {
-	all := r.Header.Values(authn.Header)
-	if len(all) != 1 {
-		return "", false
-	}
-	scheme, token, _ := strings.Cut(all[0], " ")
-	token = strings.TrimSpace(token)
-	return token, strings.EqualFold(scheme, "Bearer") && token != "" && len(token) <= authn.MaxToken && !strings.ContainsFunc(token, func(c rune) bool {
-		return c <= ' ' || c > '~'
-	})
-}
-
-// headerSize is how many bytes the request had before its body.
-func headerSize(r *http.Request) int {
-	n := len(r.Method) + len(r.RequestURI) + len(r.Host)
-	for k, vs := range r.Header {
-		for _, v := range vs {
-			n += len(k) + len(v) + len(": \r\n")
-		}
-	}
-	return n
 }
 
 func saneID(id string) bool {
@@ -147,9 +130,8 @@ func ownPages() []string {
 }
 
 func (x *exchange) serve() {
-	if headerSize(x.r) > x.g.c.MaxHeader {
-		x.failWith(http.StatusRequestHeaderFieldsTooLarge,
-			problem.InvalidArgument("HEADER_TOO_LARGE", "the headers and the address have more than %d bytes", x.g.c.MaxHeader))
+	if status, err := x.g.oversized(x.r); err != nil {
+		x.failWith(status, err)
 		return
 	}
 	switch x.r.URL.Path {
@@ -163,12 +145,17 @@ func (x *exchange) serve() {
 	select {
 	case x.g.inFlight <- struct{}{}:
 		x.g.metrics.inFlight.Inc()
-		defer func() {
+		x.release = sync.OnceFunc(func() {
 			<-x.g.inFlight
 			x.g.metrics.inFlight.Dec()
-		}()
+		})
+		defer x.release()
 	default:
 		x.fail(problem.Unavailable("OVERLOADED", "the gateway serves %d requests already", cap(x.g.inFlight)))
+		return
+	}
+	if x.rpc != nil {
+		x.routed()
 		return
 	}
 	switch x.r.URL.Path {
@@ -211,17 +198,30 @@ func (x *exchange) routed() {
 		x.fail(problem.Unavailable(reasonNotReady, "the registry has not answered yet"))
 		return
 	}
+	if x.rpc != nil {
+		x.named(t)
+		return
+	}
 	method := x.r.Method
 	m, allowed, found := t.tree.Find(method, x.r.URL.EscapedPath())
 	if !found && method == http.MethodHead {
 		m, allowed, found = t.tree.Find(http.MethodGet, x.r.URL.EscapedPath())
 	}
+	if !found && isUpgrade(x.r) { // it is a GET, whatever the rule's method is
+		for _, method := range allowed {
+			if m, _, found = t.tree.Find(method, x.r.URL.EscapedPath()); found {
+				break
+			}
+		}
+	}
 	switch {
 	case found:
 		x.route = m.Value.template.String()
 		x.call(m.Value, m.Values)
+	case len(allowed) > 0 && x.preflight(allowed):
 	case len(allowed) > 0:
 		x.notAllowed(allowed)
+	case x.named(t):
 	default:
 		x.fail(problem.NotFound("ROUTE_NOT_FOUND", "there is no %.200s here; /openapi.json has all that is", x.r.URL.Path))
 	}
@@ -247,11 +247,16 @@ func (x *exchange) failWith(status int, err error) {
 		level = slog.LevelWarn
 	}
 	x.g.c.Log.Log(x.r.Context(), level, "request failed", "method", x.r.Method, "path", x.r.URL.Path, "status", status, "reason", p.Reason, "error", err)
-	if x.w.status != 0 {
-		return // the answer has begun
-	}
-	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests || p.Reason == idempotency.ReasonInUse {
+	begun := x.w.status != 0
+	if !begun && (status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests || p.Reason == idempotency.ReasonInUse) {
 		x.w.Header().Set("Retry-After", "1")
+	}
+	if x.rpc != nil {
+		x.rpc.End(err)
+		return
+	}
+	if begun {
+		return
 	}
 	body := x.problem(status, err)
 	h := x.w.Header()

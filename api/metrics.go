@@ -15,6 +15,7 @@ type metrics struct {
 	conflicts prometheus.Counter
 	refused   *prometheus.CounterVec
 	panics    prometheus.Counter
+	misfits   *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
@@ -35,8 +36,11 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Name: "gateway_refused_total", Help: "Requests answered with an error, by its reason.",
 		}, []string{"reason"}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{Name: "gateway_panics_total", Help: "Requests that met a bug of the gateway."}),
+		misfits: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gateway_documents_refused_total", Help: "Overrides and API keys that were wrong, so that the last good ones stay.",
+		}, []string{"kind"}),
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.inFlight, m.routes, m.fetches, m.conflicts, m.refused, m.panics} {
+	for _, c := range []prometheus.Collector{m.requests, m.inFlight, m.routes, m.fetches, m.conflicts, m.refused, m.panics, m.misfits} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}

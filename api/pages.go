@@ -91,6 +91,6 @@ func (x *exchange) page(data any) {
 	}
 	h := x.w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
 	_, _ = x.w.Write(b.Bytes())
 }

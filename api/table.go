@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/cleavehq/cleave/api/internal/openapi"
+	"github.com/cleavehq/cleave/api/internal/policy"
 	"github.com/cleavehq/cleave/api/internal/route"
 	"github.com/cleavehq/cleave/api/internal/transcode"
 	"github.com/cleavehq/cleave/chassis/schema"
@@ -25,6 +26,7 @@ type endpoint struct {
 	template *route.Template
 	desc     protoreflect.MethodDescriptor
 	binding  *transcode.Binding
+	policy   *policy.Policy
 	only     map[string]bool // the schema hashes of the instances that have the method; nil when all have it
 }
 
@@ -34,11 +36,13 @@ func (e *endpoint) key() string { return e.method + " " + e.template.Shape() }
 // table is all the routes of a moment. It is not changed after newTable.
 type table struct {
 	tree      route.Tree[*endpoint]
-	endpoints []*endpoint       // by path, then by method
-	owners    map[string]string // services by key
-	leftOut   map[string]fault  // by what there is to say of it
+	endpoints []*endpoint          // by path, then by method
+	methods   map[string]*endpoint // by the names that RPC protocols have for them
+	owners    map[string]string    // services by key
+	leftOut   map[string]fault     // by what there is to say of it
 	openapi   []byte
 	etag      string
+	policies  []*policy.Policy // of every method that is in a contract, exposed or not, by name
 }
 
 // fault is why a rule has no route.
@@ -49,11 +53,13 @@ const (
 	conflict              // another service has the same route
 )
 
-// newTable makes the routes of the offers, the newest contract of each service first. Of two services with the same route that one keeps
-// it which had it before; among new ones, that which has been running for longer.
-func newTable(list []*offer, before *table, version string) (*table, error) {
-	t := &table{owners: map[string]string{}, leftOut: map[string]fault{}}
-	all := t.candidates(list)
+// newTable makes the routes of the offers, the newest contract of each service first, of those methods that a contract or an operator exposes.
+// Of two services with the same route that one keeps it which had it before; among new ones, that which has been running for longer.
+func newTable(list []*offer, before *table, version string, said policy.Overrides) (*table, error) {
+	t := &table{methods: map[string]*endpoint{}, owners: map[string]string{}, leftOut: map[string]fault{}}
+	list = byClaim(list)
+	t.addMethods(list, before, said)
+	all := t.candidates(list, said)
 	if before != nil {
 		slices.SortStableFunc(all, func(a, b *endpoint) int {
 			return owned(before, b) - owned(before, a)
@@ -67,6 +73,9 @@ func newTable(list []*offer, before *table, version string) (*table, error) {
 	})
 	ops := make([]openapi.Operation, 0, len(t.endpoints))
 	for _, e := range t.endpoints {
+		if e.desc.IsStreamingClient() {
+			continue // a WebSocket is no operation of OpenAPI
+		}
 		ops = append(ops, openapi.Operation{Service: e.service, Method: e.method, Template: e.template, Desc: e.desc, Binding: e.binding})
 	}
 	var err error
@@ -81,8 +90,8 @@ func owned(t *table, e *endpoint) int {
 	return 0
 }
 
-// candidates are the endpoints of every rule, in the order of their claim. Client streams have none.
-func (t *table) candidates(list []*offer) []*endpoint {
+// byClaim puts the service first that has been running for the longest time.
+func byClaim(list []*offer) []*offer {
 	since := map[string]string{}
 	for _, o := range list {
 		if s, ok := since[o.service]; !ok || o.oldest < s {
@@ -93,6 +102,11 @@ func (t *table) candidates(list []*offer) []*endpoint {
 	slices.SortStableFunc(list, func(a, b *offer) int {
 		return cmp.Or(strings.Compare(since[a.service], since[b.service]), strings.Compare(a.service, b.service))
 	})
+	return list
+}
+
+// candidates are the endpoints of every rule, in the order of their claim.
+func (t *table) candidates(list []*offer, said policy.Overrides) []*endpoint {
 	var out []*endpoint
 	for _, o := range list {
 		if o.contract == nil {
@@ -101,15 +115,17 @@ func (t *table) candidates(list []*offer) []*endpoint {
 		for _, sd := range o.contract.Services {
 			for i := range sd.Methods().Len() {
 				md := sd.Methods().Get(i)
+				p := t.policy(o, md, said)
+				if p == nil || !p.Expose.Value {
+					continue
+				}
 				for _, rule := range schema.Rules(md) {
-					if md.IsStreamingClient() {
-						continue
-					}
 					e, err := newEndpoint(o, md, rule)
 					if err != nil {
 						t.leftOut[fmt.Sprintf("%s of %s: %v", md.FullName(), o.service, err)] = mistake
 						continue
 					}
+					e.policy = p
 					e.only = havers(list, o.service, md.FullName())
 					out = append(out, e)
 				}
@@ -117,6 +133,19 @@ func (t *table) candidates(list []*offer) []*endpoint {
 		}
 	}
 	return out
+}
+
+// policy is what is said of a method; nil when its contract says what can't be, and then nothing of it is exposed.
+func (t *table) policy(o *offer, md protoreflect.MethodDescriptor, said policy.Overrides) *policy.Policy {
+	p, err := said.Of(md)
+	if err != nil {
+		t.leftOut[fmt.Sprintf("%s of %s: %v", md.FullName(), o.service, err)] = mistake
+		return nil
+	}
+	if !slices.ContainsFunc(t.policies, func(had *policy.Policy) bool { return had.Method == p.Method }) {
+		t.policies = append(t.policies, &p)
+	}
+	return &p
 }
 
 // havers are the contracts of a service that have a method; nil when all have.
@@ -153,7 +182,11 @@ func newEndpoint(o *offer, md protoreflect.MethodDescriptor, rule *annotations.H
 	for i, v := range tmpl.Variables {
 		vars[i] = v.Path
 	}
-	b, err := transcode.NewBinding(md, vars, rule.GetBody(), rule.GetResponseBody(), method == http.MethodPatch, o.contract.Types)
+	body := rule.GetBody()
+	if md.IsStreamingClient() { // reached by WebSocket, which is opened by a GET
+		method, body = http.MethodGet, cmp.Or(body, "*")
+	}
+	b, err := transcode.NewBinding(md, vars, body, rule.GetResponseBody(), method == http.MethodPatch, o.contract.Types)
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 	"go-micro.dev/v4/registry"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/cleavehq/cleave/api/internal/policy"
 	"github.com/cleavehq/cleave/api/internal/prototest"
 	"github.com/cleavehq/cleave/chassis/problem"
 	"github.com/cleavehq/cleave/chassis/rpc"
@@ -122,7 +123,7 @@ func FuzzRequest(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	t, err := newTable([]*offer{offerOf("catalog", "a", "1", catalogv1.File_shop_catalog_v1_catalog_proto), offerOf("cart", "b", "1", cartv1.File_shop_cart_v1_cart_proto)}, nil, "1")
+	t, err := newTable([]*offer{offerOf("catalog", "a", "1", catalogv1.File_shop_catalog_v1_catalog_proto), offerOf("cart", "b", "1", cartv1.File_shop_cart_v1_cart_proto)}, nil, "1", policy.Overrides{})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -165,7 +166,7 @@ func contract(t *testing.T, methods ...string) protoreflect.FileDescriptor {
 
 func routes(t *testing.T, before *table, list ...*offer) (*table, map[string]string) {
 	t.Helper()
-	tab, err := newTable(list, before, "1")
+	tab, err := newTable(list, before, "1", policy.Overrides{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +234,7 @@ func TestRulesThatAreWrongAreLeftOut(t *testing.T) {
 		`D M M [google.api.http]{}`, `E M M`, `F M M [google.api.http]{get:"/v1/good"}`, `G stream:M M [google.api.http]{post:"/v1/in" body:"*"}`,
 		`H M M [google.api.http]{post:"/v1/h" body:"nosuch"}`, `I M M [google.api.http]{custom{kind:"PURGE" path:"/v1/i"}}`,
 	)))
-	if fmt.Sprint(got) != "map[GET /v1/good:s S.F PURGE /v1/i:s S.I]" || len(tab.leftOut) != 5 {
+	if fmt.Sprint(got) != "map[GET /v1/good:s S.F GET /v1/in:s S.G PURGE /v1/i:s S.I]" || len(tab.leftOut) != 5 {
 		t.Errorf("routes %v, left out %v", got, tab.leftOut)
 	}
 }

@@ -25,7 +25,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 		defer close(watching)
 		g.watch(ctx, g.changes)
 	}()
+	followed := g.follow(ctx)
 	defer func() {
+		followed()
 		<-watching
 		g.contract.running.Wait()
 	}()
@@ -94,11 +96,11 @@ func (g *Gateway) rebuild(ctx context.Context) (retry time.Duration, err error) 
 		return 0, err
 	}
 	list, retry, first := g.contract.fill(ctx, list)
-	before := g.table.Load()
-	if before == nil && first {
-		return retry, nil // not ready before every service was asked once
+	before, said := g.table.Load(), g.overrides.Load()
+	if before == nil && (first || said == nil) {
+		return retry, nil // not ready before every service was asked once, and the operator too
 	}
-	t, err := newTable(list, before, g.c.Version)
+	t, err := newTable(list, before, g.c.Version, *said)
 	if err != nil {
 		return retry, fmt.Errorf("make the routes: %w", err)
 	}

@@ -15,6 +15,7 @@ import (
 // client speaks to a gateway as an outsider does.
 type client struct {
 	base string
+	key  string // that may do everything
 	http *http.Client
 }
 
@@ -44,6 +45,9 @@ func (c *client) do(ctx context.Context, method, path string, body, out any) err
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if c.key != "" {
+		req.Header.Set("X-Api-Key", c.key)
 	}
 	rsp, err := c.http.Do(req)
 	if err != nil {

@@ -118,6 +118,13 @@ func (s *system) up(ctx context.Context) (bool, error) {
 	if !strings.Contains(s.said(), " is up.") {
 		return false, nil
 	}
+	if s.client.key == "" {
+		key, err := os.ReadFile(filepath.Join(s.data[1], "admin.key"))
+		if err != nil {
+			return false, err
+		}
+		s.client.key = strings.TrimSpace(string(key))
+	}
 	for _, path := range []string{"/readyz", "/v1/products", "/v1/stock", "/v1/orders", "/v1/payments"} {
 		if s.client.do(ctx, "GET", path, nil, nil) != nil {
 			return false, nil //nolint:nilerr // not yet

@@ -6,10 +6,23 @@ import (
 	"time"
 )
 
-// Identity is who a token speaks for.
+// How a caller has said who it is.
+const (
+	KindToken       = "token"       // an access token
+	KindKey         = "key"         // an API key
+	KindCertificate = "certificate" // a client certificate
+)
+
+// Identity is who a caller is: who a token speaks for, or whose key or certificate it is.
 type Identity struct {
-	// Subject is whose token it is: for the shop's, a customer's id.
+	// Kind is how it was found out: KindToken, KindKey or KindCertificate.
+	Kind string
+	// Issuer of the token; empty for keys and certificates.
+	Issuer string
+	// Subject is whose token it is: for the shop's, a customer's id. Of a key it is the key's name, of a certificate its SPIFFE id or name.
 	Subject string
+	// Scopes are what the token or the key was granted.
+	Scopes []string
 	// Roles that the subject had when the token was made.
 	Roles []string
 	// TokenID is the token's jti, fit for a log.

@@ -1,6 +1,7 @@
 package authn
 
 import (
+	"crypto/ed25519"
 	"encoding/base64"
 	"fmt"
 	"net/http"
@@ -19,7 +20,7 @@ func TestParseJWKS(t *testing.T) {
 		{"kty":"RSA","n":"AQAB","e":"AQAB","kid":"rsa"}, {"kty":"OKP","crv":"X25519","x":"AA","kid":"x"},
 		{"kty":"OKP","crv":"Ed25519","x":"AA","kid":"e","use":"enc"}, {"kty":"OKP","crv":"Ed25519","x":"AA","kid":"e","alg":"ES256"}]}`))
 	if err != nil || len(keys) != 1 || keys[0].ID != "rfc" ||
-		base64.RawURLEncoding.EncodeToString(keys[0].Public) != "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" {
+		base64.RawURLEncoding.EncodeToString(keys[0].Public.(ed25519.PublicKey)) != "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" {
 		t.Errorf("%v, %v", keys, err)
 	}
 	for name, set := range map[string]string{

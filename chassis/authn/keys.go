@@ -2,7 +2,11 @@ package authn
 
 import (
 	"context"
+	"crypto"
+	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"sync"
@@ -11,10 +15,37 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
+// The algorithms that a key may be for (RFC 7518, RFC 8037).
+const (
+	EdDSA = "EdDSA" // over Ed25519
+	ES256 = "ES256" // over P-256
+	RS256 = "RS256" // of 2,048 to 8,192 bits
+)
+
 // Key is a public key, and the name that tokens call it by.
 type Key struct {
-	ID     string
-	Public ed25519.PublicKey
+	ID string
+	// Public is an ed25519.PublicKey, an *ecdsa.PublicKey or an *rsa.PublicKey. The algorithm is the key's own, whatever a token says.
+	Public crypto.PublicKey
+}
+
+// Algorithm is the one that the key is for; empty when it is no key that tokens may be signed with.
+func (k Key) Algorithm() string {
+	switch p := k.Public.(type) {
+	case ed25519.PublicKey:
+		if len(p) == ed25519.PublicKeySize {
+			return EdDSA
+		}
+	case *ecdsa.PublicKey:
+		if p != nil && p.Curve == elliptic.P256() {
+			return ES256
+		}
+	case *rsa.PublicKey:
+		if p != nil && p.N.BitLen() >= minRSA && p.N.BitLen() <= maxRSA && p.E > 1 {
+			return RS256
+		}
+	}
+	return ""
 }
 
 // KeySource is where the keys come from. It returns all that tokens may be signed with at this moment. It is asked by one goroutine at a
@@ -35,6 +66,8 @@ func Static(keys ...Key) KeySource {
 }
 
 const (
+	minRSA, maxRSA = 2048, 8192 // bits
+
 	maxKeys      = 100
 	questionTime = 5 * time.Second
 )
@@ -52,7 +85,7 @@ type ring struct {
 	flight                     singleflight.Group
 
 	mu    sync.Mutex
-	keys  map[string]ed25519.PublicKey
+	keys  map[string]Key
 	good  time.Time // when keys was had
 	tried time.Time // when it was last asked for
 	err   error     // what came of that
@@ -72,31 +105,31 @@ func newRing(c Config) *ring {
 }
 
 // get returns a key. One that is kept is returned at once, and when it is old the source is asked meanwhile; one that isn't is waited for.
-func (r *ring) get(ctx context.Context, kid string) (ed25519.PublicKey, error) {
+func (r *ring) get(ctx context.Context, kid string) (Key, error) {
 	key, old, may := r.look(kid)
-	if key != nil && (!old || !may) {
+	if key.ID != "" && (!old || !may) {
 		return key, nil
 	}
-	if key == nil && !may {
-		return nil, r.missing()
+	if key.ID == "" && !may {
+		return Key{}, r.missing()
 	}
 	done := r.flight.DoChan("", func() (any, error) { return nil, r.ask(context.WithoutCancel(ctx)) })
-	if key != nil {
+	if key.ID != "" {
 		return key, nil
 	}
 	select {
 	case <-ctx.Done():
-		return nil, fmt.Errorf("%w: %w", errSource, ctx.Err())
+		return Key{}, fmt.Errorf("%w: %w", errSource, ctx.Err())
 	case <-done:
 	}
-	if key, _, _ = r.look(kid); key != nil {
+	if key, _, _ = r.look(kid); key.ID != "" {
 		return key, nil
 	}
-	return nil, r.missing()
+	return Key{}, r.missing()
 }
 
 // look returns a key that is kept and still believed, whether it is old, and whether the source may be asked.
-func (r *ring) look(kid string) (key ed25519.PublicKey, old, may bool) {
+func (r *ring) look(kid string) (key Key, old, may bool) {
 	now := r.now()
 	may = !r.quiet(now)
 	r.mu.Lock()
@@ -133,7 +166,7 @@ func (r *ring) ask(ctx context.Context) error {
 		return nil
 	}
 	list, err := r.source.Keys(ctx)
-	var keys map[string]ed25519.PublicKey
+	var keys map[string]Key
 	if err == nil {
 		keys, err = index(list)
 	}
@@ -146,16 +179,16 @@ func (r *ring) ask(ctx context.Context) error {
 	return err
 }
 
-func index(list []Key) (map[string]ed25519.PublicKey, error) {
+func index(list []Key) (map[string]Key, error) {
 	if len(list) == 0 || len(list) > maxKeys {
 		return nil, fmt.Errorf("the source has %d keys", len(list))
 	}
-	keys := make(map[string]ed25519.PublicKey, len(list))
+	keys := make(map[string]Key, len(list))
 	for _, k := range list {
-		if k.ID == "" || len(k.Public) != ed25519.PublicKeySize || keys[k.ID] != nil {
+		if _, twice := keys[k.ID]; k.ID == "" || k.Algorithm() == "" || twice {
 			return nil, fmt.Errorf("the source's key %q is no key, or is there twice", k.ID)
 		}
-		keys[k.ID] = k.Public
+		keys[k.ID] = k
 	}
 	return keys, nil
 }

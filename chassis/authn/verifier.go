@@ -2,9 +2,11 @@ package authn
 
 import (
 	"context"
-	"crypto/ed25519"
+	"crypto"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -38,6 +40,8 @@ type Config struct {
 	Issuer, Audience string
 	// Keys is where public keys come from.
 	Keys KeySource
+	// Algorithms that are taken, of EdDSA, ES256 and RS256; EdDSA alone when empty.
+	Algorithms []string
 	// Leeway between the clocks of who signs and who verifies, 30 s when 0; none when negative.
 	Leeway time.Duration
 	// MaxAge, MaxStale and Interval of the kept keys; see the package comment for what they are when 0.
@@ -57,6 +61,14 @@ func New(c Config) (*Verifier, error) {
 	if c.Issuer == "" || c.Audience == "" || c.Keys == nil {
 		return nil, errors.New("authn: Issuer, Audience and Keys are needed")
 	}
+	if len(c.Algorithms) == 0 {
+		c.Algorithms = []string{EdDSA}
+	}
+	for _, a := range c.Algorithms {
+		if a != EdDSA && a != ES256 && a != RS256 {
+			return nil, fmt.Errorf("authn: the algorithm %q is none of %s, %s, %s", a, EdDSA, ES256, RS256)
+		}
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -65,7 +77,7 @@ func New(c Config) (*Verifier, error) {
 	}
 	return &Verifier{
 		parser: jwt.NewParser(
-			jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}), jwt.WithIssuer(c.Issuer), jwt.WithAudience(c.Audience),
+			jwt.WithValidMethods(slices.Clone(c.Algorithms)), jwt.WithIssuer(c.Issuer), jwt.WithAudience(c.Audience),
 			jwt.WithLeeway(max(c.Leeway, 0)), jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithTimeFunc(c.Now), jwt.WithStrictDecoding(),
 		),
 		ring: newRing(c),
@@ -76,6 +88,7 @@ func New(c Config) (*Verifier, error) {
 type claims struct {
 	jwt.RegisteredClaims
 	Roles []string `json:"roles"`
+	Scope string   `json:"scope"` // RFC 8693, 4.2: names with a space between
 }
 
 // Validate implements jwt.ClaimsValidator: what the library takes for optional.
@@ -87,6 +100,9 @@ func (c *claims) Validate() error {
 		if r == "" || len(r) > maxName {
 			return errors.New("a role is empty or too long")
 		}
+	}
+	if len(strings.Fields(c.Scope)) > maxRoles {
+		return errors.New("there are too many scopes")
 	}
 	return nil
 }
@@ -117,12 +133,13 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Identity, error) {
 		return Identity{}, invalid(err)
 	}
 	return Identity{
-		Subject: c.Subject, Roles: c.Roles, TokenID: c.ID, KeyID: kid, IssuedAt: c.IssuedAt.Time, ExpiresAt: c.ExpiresAt.Time,
+		Kind: KindToken, Issuer: c.Issuer, Subject: c.Subject, Roles: c.Roles, Scopes: strings.Fields(c.Scope), TokenID: c.ID, KeyID: kid, IssuedAt: c.IssuedAt.Time, ExpiresAt: c.ExpiresAt.Time,
 	}, nil
 }
 
-// key finds the key that the token's header names.
-func (v *Verifier) key(ctx context.Context, t *jwt.Token) (ed25519.PublicKey, error) {
+// key finds the key that the token's header names. A token that wants another algorithm than its key's is refused, whatever it is: a public key
+// is never a secret (RFC 8725, 2.1).
+func (v *Verifier) key(ctx context.Context, t *jwt.Token) (crypto.PublicKey, error) {
 	if _, ok := t.Header["crit"]; ok { // RFC 7515, 4.1.11: what must be understood, and isn't
 		return nil, errors.New("the header has crit")
 	}
@@ -130,7 +147,14 @@ func (v *Verifier) key(ctx context.Context, t *jwt.Token) (ed25519.PublicKey, er
 	if !ok || kid == "" || len(kid) > maxName {
 		return nil, errors.New("the header has no kid")
 	}
-	return v.ring.get(ctx, kid)
+	k, err := v.ring.get(ctx, kid)
+	if err != nil {
+		return nil, err
+	}
+	if k.Algorithm() != t.Method.Alg() {
+		return nil, fmt.Errorf("the key is for %s, not for %s", k.Algorithm(), t.Method.Alg())
+	}
+	return k.Public, nil
 }
 
 func invalid(err error) error {

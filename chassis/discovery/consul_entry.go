@@ -95,6 +95,9 @@ func encodeCheck(service string, n *registry.Node, conf ConsulConfig) (*api.Agen
 		if arg != "" {
 			c.GRPC += "/" + arg
 		}
+		// It asks for health, and trusts nobody for it. An instance that wants a client's certificate is better checked by "tcp".
+		c.GRPCUseTLS = n.Metadata["tls"] == "1"
+		c.TLSSkipVerify = c.GRPCUseTLS
 		c.Name = fmt.Sprintf("gRPC health of %s at %s", service, n.Address)
 	case "http":
 		c.HTTP = "http://" + n.Address + "/" + strings.TrimPrefix(arg, "/")

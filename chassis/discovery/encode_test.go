@@ -49,6 +49,10 @@ func TestCheck(t *testing.T) {
 			t.Errorf("check=%q\n got %+v, %v\nwant %+v", meta, got, err, want)
 		}
 	}
+	secured := &registry.Node{Address: "127.0.0.1:1", Metadata: map[string]string{"tls": "1"}}
+	if got, err := encodeCheck("catalog", secured, conf); err != nil || !got.GRPCUseTLS || !got.TLSSkipVerify {
+		t.Errorf("tls=1: %+v, %v", got, err)
+	}
 	none := &registry.Node{Address: "127.0.0.1:1", Metadata: map[string]string{"check": "none"}}
 	if got, err := encodeCheck("catalog", none, conf); err != nil || got != nil {
 		t.Errorf("check=none: %v, %v", got, err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -176,11 +177,46 @@ func (j *JetStream) ensure(js jetstream.JetStream) error {
 	} {
 		s.Storage, s.Retention, s.Discard = jetstream.FileStorage, jetstream.LimitsPolicy, jetstream.DiscardOld
 		s.MaxBytes, s.MaxMsgSize = j.conf.MaxBytes, MaxMessage+headerRoom
-		if _, err := js.CreateOrUpdateStream(ctx, s); err != nil {
+		if err := ensureStream(ctx, js, s); err != nil {
 			return fmt.Errorf("make stream %s: %w", s.Name, err)
 		}
 	}
 	return nil
+}
+
+// ensureStream leaves a stream alone that is as it should be: it may be in use.
+func ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) error {
+	stream, err := js.Stream(ctx, want.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		_, err = js.CreateStream(ctx, want)
+		if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another's, of other limits, was quicker
+			return err
+		}
+		stream, err = js.Stream(ctx, want.Name)
+	}
+	if err != nil {
+		return err
+	}
+	is := stream.CachedInfo().Config
+	if slices.Equal(is.Subjects, want.Subjects) && is.MaxAge == want.MaxAge && is.Duplicates == want.Duplicates &&
+		is.Storage == want.Storage && is.Retention == want.Retention && is.Discard == want.Discard &&
+		is.MaxBytes == want.MaxBytes && is.MaxMsgSize == want.MaxMsgSize {
+		return nil
+	}
+	_, err = js.UpdateStream(ctx, want)
+	return err
+}
+
+// forgotten is how long a stream that is missing is left alone before it is made anew.
+const forgotten = time.Second
+
+// restore makes the streams anew after the server has lost them. NATS forgets a stream that somebody deletes before it moves its files away
+// (nats-server 2.15, stream.stop): one that is made in between loses its files, and stores nothing from then on.
+func (j *JetStream) restore(ctx context.Context, js jetstream.JetStream) error {
+	if _, err := js.Stream(ctx, j.stream()); errors.Is(err, jetstream.ErrStreamNotFound) && !pause(ctx, forgotten) {
+		return ctx.Err()
+	}
+	return j.ensure(js)
 }
 
 // Disconnect unsubscribes everything, which waits for handlers, and closes the connection.

@@ -40,7 +40,7 @@ func (j *JetStream) store(ctx context.Context, topic string, m *broker.Message) 
 	}
 	ack, err := send(ctx, js, msg)
 	if errors.Is(err, jetstream.ErrNoStreamResponse) { // the server has lost its store since Connect
-		if err = j.ensure(js); err == nil {
+		if err = j.restore(ctx, js); err == nil {
 			ack, err = send(ctx, js, msg)
 		}
 	}

@@ -65,7 +65,7 @@ func (j *JetStream) consumer(conf jetstream.ConsumerConfig) (jetstream.Consumer,
 	defer cancel()
 	c, err := js.CreateOrUpdateConsumer(ctx, j.stream(), conf)
 	if errors.Is(err, jetstream.ErrStreamNotFound) { // the server has lost its store since Connect
-		if err = j.ensure(js); err == nil {
+		if err = j.restore(ctx, js); err == nil {
 			c, err = js.CreateOrUpdateConsumer(ctx, j.stream(), conf)
 		}
 	}
@@ -149,7 +149,9 @@ func (p *puller) remake() (jetstream.Consumer, error) {
 	if js == nil {
 		return nil, errNotConnected
 	}
-	if err := p.j.ensure(js); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), publishWait)
+	defer cancel()
+	if err := p.j.restore(ctx, js); err != nil {
 		return nil, err
 	}
 	return p.j.consumer(p.conf)

@@ -81,7 +81,7 @@ func (j *JetStream) Holdings(ctx context.Context) (Holdings, error) {
 	}
 	stream, err := js.Stream(ctx, j.stream()) // asks for its state, too
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		if err = j.ensure(js); err == nil { // the server has lost its store since Connect
+		if err = j.restore(ctx, js); err == nil { // the server has lost its store since Connect
 			stream, err = js.Stream(ctx, j.stream())
 		}
 	}

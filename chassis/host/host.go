@@ -17,6 +17,7 @@ import (
 
 	"github.com/cleavehq/cleave/chassis/fault"
 	"github.com/cleavehq/cleave/chassis/outbox"
+	"github.com/cleavehq/cleave/chassis/resilience"
 	"github.com/cleavehq/cleave/chassis/rpc"
 	"github.com/cleavehq/cleave/chassis/topology"
 )
@@ -52,6 +53,8 @@ type Config struct {
 	Metrics prometheus.Registerer
 	// Fault holds the failpoints that the operator armed; nil for none.
 	Fault *fault.Points
+	// Guard keeps calls from what is ill, those of the modules and those of Client's users; nil for none.
+	Guard *resilience.Client
 	// Remote makes modules of this host call each other over the wire, as if they ran elsewhere. Else their calls are direct.
 	Remote bool
 	// Watch checks modules that say SharesMemory; for tests.
@@ -62,6 +65,7 @@ type Config struct {
 type Host struct {
 	c      Config
 	client *rpc.Client
+	calls  client.Client // client, guarded
 	events *outbox.Metrics
 	local  *rpc.Local      // nil when every call is remote
 	ctx    context.Context // ends when the host has stopped: what a module runs in the background
@@ -123,11 +127,15 @@ func New(c Config) (*Host, error) {
 		return nil, errors.Join(fmt.Errorf("host: %w", err), cl.Close())
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Host{c: c, client: cl, events: m, local: local, ctx: ctx, cancel: cancel}, nil
+	var calls client.Client = cl
+	if c.Guard != nil {
+		calls = c.Guard.Wrap(cl)
+	}
+	return &Host{c: c, client: cl, calls: calls, events: m, local: local, ctx: ctx, cancel: cancel}, nil
 }
 
 // Client calls modules, wherever they run: those of this host directly, unless Config says Remote.
-func (h *Host) Client() client.Client { return h.client }
+func (h *Host) Client() client.Client { return h.calls }
 
 // Addresses returns the address of each running module, by name.
 func (h *Host) Addresses() map[string]string {

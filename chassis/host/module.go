@@ -38,6 +38,8 @@ type Module struct {
 
 // Deps is all that a module may depend on.
 type Deps struct {
+	// Stopping is closed when the module begins to stop: streams that go on for as long as their callers like have to end then.
+	Stopping <-chan struct{}
 	// Name of the module.
 	Name string
 	// DB is the module's own database, migrated. The tables of package outbox are in it.

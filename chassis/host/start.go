@@ -43,13 +43,17 @@ func (h *Host) start(ctx context.Context, m Module) (_ *running, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := h.faulty(m, r.server); err != nil {
+		return nil, err
+	}
 	owner := m.Name + "." + uuid.NewString()
 	if r.relay, err = h.relay(m.Name, r.db, owner, log); err != nil {
 		return nil, err
 	}
 	inbox := outbox.Inbox{Now: h.c.Now, Log: log, Fault: h.c.Fault, Metrics: h.events}
 	deps := Deps{
-		Name: m.Name, DB: r.db, OpenDB: h.openDB, Client: h.client, Broker: inbox.On(h.c.Broker), Log: log, Now: h.c.Now, Owner: owner, Fault: h.c.Fault,
+		Name: m.Name, DB: r.db, OpenDB: h.openDB, Client: h.calls, Broker: inbox.On(h.c.Broker), Log: log, Now: h.c.Now, Owner: owner, Fault: h.c.Fault,
+		Stopping: r.server.Stopping(),
 	}
 	var own context.Context
 	own, r.cancel = context.WithCancel(h.ctx)

@@ -75,7 +75,7 @@ func (c *Client) remote(
 	}
 	t.budget.deposit()
 	call := wrapped(o, func(ctx context.Context, node *registry.Node, req client.Request, rsp any, _ client.CallOptions) error {
-		p, err := c.peer(node.Address)
+		p, err := c.peer(t.name, node)
 		if err != nil {
 			return err
 		}
@@ -235,7 +235,7 @@ func (c *Client) Stream(ctx context.Context, req client.Request, opts ...client.
 	}
 	var out client.Stream
 	err = c.retried(ctx, t, info, o, earlier{share: meant}, func(node *registry.Node) (err error) {
-		p, err := c.peer(node.Address)
+		p, err := c.peer(t.name, node)
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package rpc
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -36,6 +37,14 @@ type ClientConfig struct {
 	Metrics prometheus.Registerer
 	// NoLane keeps to gRPC, also with instances that know the fast lane (docs/lane.md).
 	NoLane bool
+	// TLS is for instances that want it, as their registry metadata say (tls=1); nil when none is called. ServerName is the host of the
+	// address when it is empty, MinVersion 1.3 when it is 0, and NextProtos is not used. It is read at every connection.
+	TLS *tls.Config
+	// TLSOnly refuses instances that have no TLS, and calls an address (client.WithAddress) over TLS; else those are called without.
+	TLSOnly bool
+	// VerifyPeer checks at each handshake, when crypto/tls has verified what TLS tells it to, that the peer is an instance of the service that
+	// is called; nil for no such check. An error closes the connection.
+	VerifyPeer func(service string, state tls.ConnectionState) error
 	// Local holds the servers of this process that are called directly; nil when all calls go over a wire.
 	Local *Local
 	// Router splits the calls of a service between parts of its instances; nil when all instances are alike.
@@ -56,7 +65,7 @@ type Client struct {
 	mu      sync.Mutex
 	opts    client.Options
 	targets map[string]*target
-	peers   map[string]*peer
+	peers   map[peerID]*peer
 	closed  bool
 }
 
@@ -67,13 +76,16 @@ func NewClient(c ClientConfig) (*Client, error) {
 	if c.Registry == nil || c.Log == nil {
 		return nil, errors.New("rpc: ClientConfig needs a Registry and a Log")
 	}
+	if c.TLS == nil && (c.TLSOnly || c.VerifyPeer != nil) {
+		return nil, errors.New("rpc: ClientConfig says TLSOnly or VerifyPeer, and has no TLS")
+	}
 	c.MaxMessage = cmp.Or(c.MaxMessage, defaultMaxMessage)
 	m, err := newMetrics(c.Metrics)
 	if err != nil {
 		return nil, fmt.Errorf("rpc: register metrics: %w", err)
 	}
 	cl := &Client{
-		c: c, metrics: m, targets: map[string]*target{}, peers: map[string]*peer{},
+		c: c, metrics: m, targets: map[string]*target{}, peers: map[peerID]*peer{},
 		opts: client.Options{
 			Registry: c.Registry, Broker: c.Broker, ContentType: "application/grpc+proto", Context: context.Background(),
 			CallOptions: client.CallOptions{RequestTimeout: defaultTimeout, Retries: maxAttempts - 1},
@@ -92,7 +104,7 @@ func (c *Client) Close() error {
 	c.mu.Lock()
 	c.closed = true
 	peers := c.peers
-	c.peers, c.targets = map[string]*peer{}, map[string]*target{}
+	c.peers, c.targets = map[peerID]*peer{}, map[string]*target{}
 	c.mu.Unlock()
 	c.cancel()
 	var errs []error

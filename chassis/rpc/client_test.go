@@ -78,7 +78,7 @@ func TestADeadInstanceCostsNothing(t *testing.T) {
 	if got := h.calls.Load(); got != n {
 		t.Errorf("%d calls made %d", n, got)
 	}
-	p, err := c.peer(gone)
+	p, err := c.peer("catalog", &registry.Node{Address: gone})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -341,7 +341,7 @@ func TestClosingAStreamEndsTheHandler(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := c.peer(nodes[0].Nodes[0].Address)
+	p, err := c.peer("catalog", nodes[0].Nodes[0])
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"cmp"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"time"
@@ -49,6 +50,10 @@ type ServerConfig struct {
 	MaxMessage int
 	// NoLane keeps the server from speaking the fast lane (docs/lane.md), and from saying in the registry that it does.
 	NoLane bool
+	// TLS makes every connection to the port a TLS one; nil for none. ALPN chooses the wire, so that NextProtos is not used. Client
+	// certificates (ClientAuth, ClientCAs) and rotation (GetCertificate, GetConfigForClient) work as they do in crypto/tls; PeerChain tells a
+	// handler who calls. MinVersion is 1.3 when it is 0. The registry is told that the instance wants TLS (metadata tls=1).
+	TLS *tls.Config
 	// Local is the table from which clients in this process call this server directly; nil when they don't.
 	Local *Local
 	// SharesMemory says that the handlers may be given the caller's own messages by a direct call, on the caller's goroutine: they neither

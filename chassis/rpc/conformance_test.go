@@ -27,14 +27,19 @@ type way struct {
 	name   string
 	server func(*ServerConfig, *Local)
 	client func(*ClientConfig, *Local)
+	tls    bool
 }
 
 func ways() []way {
+	a := newAuthority()
+	called := func(c *ClientConfig, _ *Local) { c.TLS, c.TLSOnly = a.client("a caller"), true }
 	return []way{
-		{"grpc", func(c *ServerConfig, _ *Local) { c.NoLane = true }, func(*ClientConfig, *Local) {}},
-		{"lane", func(*ServerConfig, *Local) {}, func(*ClientConfig, *Local) {}},
-		{"direct", func(c *ServerConfig, l *Local) { c.Local = l }, func(c *ClientConfig, l *Local) { c.Local = l }},
-		{"direct_shared", func(c *ServerConfig, l *Local) { c.Local, c.SharesMemory = l, true }, func(c *ClientConfig, l *Local) { c.Local = l }},
+		{"grpc", func(c *ServerConfig, _ *Local) { c.NoLane = true }, func(*ClientConfig, *Local) {}, false},
+		{"lane", func(*ServerConfig, *Local) {}, func(*ClientConfig, *Local) {}, false},
+		{"grpc_tls", func(c *ServerConfig, _ *Local) { c.NoLane, c.TLS = true, a.server("catalog") }, called, true},
+		{"lane_tls", func(c *ServerConfig, _ *Local) { c.TLS = a.server("catalog") }, called, true},
+		{"direct", func(c *ServerConfig, l *Local) { c.Local = l }, func(c *ClientConfig, l *Local) { c.Local = l }, false},
+		{"direct_shared", func(c *ServerConfig, l *Local) { c.Local, c.SharesMemory = l, true }, func(c *ClientConfig, l *Local) { c.Local = l }, false},
 	}
 }
 

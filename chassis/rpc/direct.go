@@ -54,10 +54,13 @@ func (c *Client) direct(ctx context.Context, s *Server, m *method, body, rsp pro
 		}
 		d.in, d.out = body, rsp
 		d.Run()
-		if err := d.outcome(ctx); err != nil {
-			return false, err
+		if err = d.outcome(ctx); err == nil {
+			err = c.fits(rsp)
 		}
-		return false, c.fits(rsp)
+		if err != nil {
+			proto.Reset(rsp) // what the handler had begun
+		}
+		return false, err
 	}
 	in, out := newMessage(m.in), newMessage(m.out)
 	if err := copied(in, body); err != nil {

@@ -94,6 +94,7 @@ func TestAnUnavailableLocalOneIsPassedOver(t *testing.T) {
 
 func TestWatchFindsUnfitHandlers(t *testing.T) {
 	var kept *catalogv1.Variant
+	cached := &catalogv1.Product{Tags: []string{"green", "tea"}}
 	for name, c := range map[string]struct {
 		create func(context.Context, *catalogv1.CreateProductRequest, *catalogv1.Product) error
 		want   []string
@@ -112,9 +113,14 @@ func TestWatchFindsUnfitHandlers(t *testing.T) {
 			out.Variants = append(out.Variants, kept)
 			return nil
 		}, []string{"Catalog.CreateProduct keeps a part of its response"}},
+		"answers with a list that it keeps": {func(_ context.Context, _ *catalogv1.CreateProductRequest, out *catalogv1.Product) error {
+			out.Tags = cached.GetTags()
+			return nil
+		}, []string{"Catalog.CreateProduct keeps a part of its response"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w, reg := &Watch{}, registry.NewMemoryRegistry()
+			failed := &failures{}
+			w, reg := Watched(failed), registry.NewMemoryRegistry()
 			l := &Local{Watch: w}
 			startServer(t, ServerConfig{
 				Name: "catalog", Contract: catalogv1.File_shop_catalog_v1_catalog_proto, Registry: reg, Log: quiet(), Local: l, SharesMemory: true,
@@ -126,36 +132,24 @@ func TestWatchFindsUnfitHandlers(t *testing.T) {
 			if got := w.Findings(); !slices.Equal(got, c.want) {
 				t.Errorf("found %q, want %q", got, c.want)
 			}
+			failed.end()
+			if len(failed.lines) != len(c.want) {
+				t.Errorf("the test would have failed with %q, want %q", failed.lines, c.want)
+			}
 			runtime.KeepAlive(kept)
+			runtime.KeepAlive(cached)
 		})
 	}
 }
 
-// "bare" has the caller's messages and no metrics; "full" has copies, a goroutine, a trace, metrics and a deadline.
-func BenchmarkDirect(b *testing.B) {
-	for _, v := range []struct {
-		name    string
-		shares  bool
-		metrics prometheus.Registerer
-	}{{"bare", true, nil}, {"shared", true, prometheus.NewRegistry()}, {"full", false, prometheus.NewRegistry()}} {
-		b.Run(v.name, func(b *testing.B) {
-			l, reg := &Local{}, registry.NewMemoryRegistry()
-			startServer(b, ServerConfig{
-				Name: "catalog", Contract: catalogv1.File_shop_catalog_v1_catalog_proto, Registry: reg, Log: quiet(), Local: l, SharesMemory: v.shares,
-				DrainWait: 1,
-			}, &shop{})
-			s := catalogv1.NewCatalogService("catalog", newClient(b, ClientConfig{Registry: reg, Log: quiet(), Local: l, Metrics: v.metrics}))
-			ctx := telemetry.Ensure(context.Background())
-			in := &catalogv1.GetCategoryRequest{Slug: "tea"}
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := s.GetCategory(ctx, in); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
+// failures stands for a test.
+type failures struct {
+	end   func()
+	lines []string
 }
+
+func (f *failures) Cleanup(fn func())            { f.end = fn }
+func (f *failures) Errorf(text string, _ ...any) { f.lines = append(f.lines, text) }
 
 // With its own and the caller's message, copies of both, a trace, metrics and a deadline.
 func TestADirectCallAllocatesLittle(t *testing.T) {

@@ -10,6 +10,11 @@
 // A call is found under /package.Service/Method, and under the names that go-micro's gRPC client uses, /Service/Method and
 // /registryname.Service/Method.
 //
+// With ServerConfig.TLS every connection to the port has TLS, and ALPN tells the wires apart: "cleave-lane/1" the fast lane, "h2" gRPC,
+// "http/1.1" or nothing go-micro's RPC, which the stock client speaks when its transport has a TLS configuration. The registry is told
+// (metadata tls=1), so that a client with ClientConfig.TLS calls this instance with it and others without; TLSOnly refuses those. A
+// handler learns who calls from PeerChain. The default is no TLS, for a port on loopback.
+//
 // # Client
 //
 // The client finds instances in the registry, keeps one connection to each, and picks the less busy of two at random (power of two
@@ -23,7 +28,7 @@
 //	header list        64 KiB   gRPC metadata; HTTP/1 headers 1 MiB (net/http's default)
 //	connections        10,000   MaxConns; further ones wait in the kernel's queue
 //	streams            1,000    running calls on one gRPC connection; further ones wait at the client
-//	first bytes        5 s      a connection that says nothing for so long is closed
+//	first bytes        5 s      a connection that says nothing for so long is closed; so is one whose TLS handshake takes longer
 //	call               5 s      the client's deadline when the caller's context has none
 //	attempts           3        of one call
 //	stop               30 s     Stop's time for running calls; Shutdown takes a context

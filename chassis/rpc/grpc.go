@@ -12,6 +12,8 @@ import (
 	"go-micro.dev/v4/codec"
 	"go-micro.dev/v4/server"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
@@ -79,7 +81,12 @@ func methodsOf(sd protoreflect.ServiceDescriptor, h server.Handler) ([]*method, 
 
 // newGRPC makes the gRPC server with every handler that has a contract, health and reflection.
 func (s *Server) newGRPC() (*grpc.Server, error) {
+	creds := insecure.NewCredentials()
+	if s.tls != nil {
+		creds = handshaken{credentials.NewTLS(s.tls)}
+	}
 	g := grpc.NewServer(
+		grpc.Creds(creds),
 		grpc.MaxRecvMsgSize(s.c.MaxMessage), grpc.MaxSendMsgSize(s.c.MaxMessage), grpc.MaxHeaderListSize(maxHeaderList),
 		grpc.MaxConcurrentStreams(maxStreams), grpc.ConnectionTimeout(sniffTimeout), grpc.WaitForHandlers(true),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),

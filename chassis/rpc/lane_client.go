@@ -122,10 +122,15 @@ func (c *Client) dial(p *peer) {
 func (c *Client) connect(p *peer) (*lane.Client, error) {
 	ctx, cancel := context.WithTimeout(c.ctx, dialTimeout)
 	defer cancel()
-	var d net.Dialer // TLS, when there is some, wraps what it returns
+	var d net.Dialer
 	nc, err := d.DialContext(ctx, "tcp", p.address)
 	if err != nil {
 		return nil, err
+	}
+	if p.tls {
+		if nc, err = c.secured(nc, p.peerID); err != nil {
+			return nil, err
+		}
 	}
 	hello, cancelHello := context.WithTimeout(c.ctx, helloWaits)
 	defer cancelHello()

@@ -1,9 +1,6 @@
 package rpc
 
 import (
-	"context"
-	"errors"
-	"io"
 	"testing"
 	"time"
 
@@ -115,44 +112,5 @@ func TestOneLaneToAPeer(t *testing.T) {
 			t.Fatal(err)
 		}
 		eventually(t, "the server noticed", func() bool { return lanes() == 0 })
-	}
-}
-
-// Small messages on one stream, each way of a call.
-func BenchmarkStream(b *testing.B) {
-	for _, w := range ways() {
-		b.Run(w.name, func(b *testing.B) {
-			l, reg := &Local{}, registry.NewMemoryRegistry()
-			sc := ServerConfig{Name: "catalog", Contract: catalogv1.File_shop_catalog_v1_catalog_proto, Registry: reg, Log: quiet(), DrainWait: 1}
-			w.server(&sc, l)
-			n := b.N
-			startServer(b, sc, &shop{export: func(_ context.Context, _ *catalogv1.ExportProductsRequest, st catalogv1.Catalog_ExportProductsStream) error {
-				p := &catalogv1.Product{Id: anID, Title: "A thing"}
-				for range n {
-					if err := st.Send(p); err != nil {
-						return err
-					}
-				}
-				return nil
-			}})
-			cc := ClientConfig{Registry: reg, Log: quiet()}
-			w.client(&cc, l)
-			s := catalogv1.NewCatalogService("catalog", newClient(b, cc))
-			b.ReportAllocs()
-			b.ResetTimer()
-			st, err := s.ExportProducts(context.Background(), &catalogv1.ExportProductsRequest{})
-			if err != nil {
-				b.Fatal(err)
-			}
-			got := 0
-			for ; ; got++ {
-				if _, err = st.Recv(); err != nil {
-					break
-				}
-			}
-			if !errors.Is(err, io.EOF) || got != n {
-				b.Fatalf("%d of %d messages, %v", got, n, err)
-			}
-		})
 	}
 }

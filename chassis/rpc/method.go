@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/cleavehq/cleave/chassis/problem"
@@ -18,7 +19,7 @@ import (
 type methodKey struct{}
 
 // WithMethod tells the client which method is called. It needs to be told when the request is a dynamic message, or one that is declared
-// in another file than its service; else it finds the method by itself.
+// in another package than its service; else it finds the method by itself.
 func WithMethod(md protoreflect.MethodDescriptor) client.CallOption {
 	return func(o *client.CallOptions) {
 		if o.Context == nil {
@@ -65,7 +66,7 @@ func (c *Client) method(req client.Request, o *client.CallOptions) (*methodInfo,
 	}
 	info := &methodInfo{path: "/" + service + "/" + name, clientStream: true}
 	if file != nil {
-		if sd := file.Services().ByName(protoreflect.Name(service)); sd != nil {
+		if sd := serviceOf(file, protoreflect.Name(service)); sd != nil {
 			md := sd.Methods().ByName(protoreflect.Name(name))
 			if md == nil {
 				return nil, problem.Unimplemented("NO_SUCH_METHOD", "%s has no method %s", sd.FullName(), name)
@@ -80,6 +81,19 @@ func (c *Client) method(req client.Request, o *client.CallOptions) (*methodInfo,
 	next[id] = info
 	c.methods.Store(&next)
 	return info, nil
+}
+
+// serviceOf finds a service in the file of a request, or in another one of its package that this program knows.
+func serviceOf(file protoreflect.FileDescriptor, name protoreflect.Name) protoreflect.ServiceDescriptor {
+	if sd := file.Services().ByName(name); sd != nil {
+		return sd
+	}
+	d, err := protoregistry.GlobalFiles.FindDescriptorByName(file.Package().Append(name))
+	if err != nil {
+		return nil
+	}
+	sd, _ := d.(protoreflect.ServiceDescriptor)
+	return sd
 }
 
 func infoOf(md protoreflect.MethodDescriptor) *methodInfo {

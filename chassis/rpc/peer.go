@@ -7,8 +7,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go-micro.dev/v4/registry"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/stats"
@@ -25,7 +27,7 @@ const (
 
 // peer is one address and the connection to it.
 type peer struct {
-	address string
+	peerID
 	conn    *grpc.ClientConn
 	lanes   lanes
 	running atomic.Int64
@@ -69,18 +71,26 @@ func (p *peer) ejectedAt(now time.Time) bool {
 	return now.Before(p.until)
 }
 
-// peer returns the peer at an address; the connection is made by the first call.
-func (c *Client) peer(address string) (*peer, error) {
+// peer returns an instance of a service; the connection is made by the first call.
+func (c *Client) peer(service string, node *registry.Node) (*peer, error) {
+	id := c.peerID(service, node)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return nil, problem.Unavailable("CLIENT_CLOSED", "the client is closed")
 	}
-	if p, ok := c.peers[address]; ok {
+	if p, ok := c.peers[id]; ok {
 		return p, nil
 	}
-	conn, err := grpc.NewClient("passthrough:///"+address,
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
+	if id.tls && (c.c.TLS == nil || len(node.Metadata) > 0 && node.Metadata[tlsKey] != tlsOn) {
+		return nil, &brokenError{err: fmt.Errorf("rpc: of the client and the instance of %s at %s only one has TLS", service, id.address)}
+	}
+	creds := insecure.NewCredentials()
+	if id.tls {
+		creds = credentials.NewTLS(c.clientTLS(id))
+	}
+	conn, err := grpc.NewClient("passthrough:///"+id.address,
+		grpc.WithTransportCredentials(creds),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(c.c.MaxMessage), grpc.MaxCallSendMsgSize(c.c.MaxMessage)),
 		grpc.WithMaxHeaderListSize(maxHeaderList),
 		grpc.WithStatsHandler(attempts{}),
@@ -88,16 +98,23 @@ func (c *Client) peer(address string) (*peer, error) {
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 3 * time.Second}),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},
-			MinConnectTimeout: dialTimeout,
+			MinConnectTimeout: connectTimeout(id),
 		}),
 	)
 	if err != nil {
-		return nil, problem.Internal(fmt.Errorf("rpc: connect to %s: %w", address, err))
+		return nil, problem.Internal(fmt.Errorf("rpc: connect to %s: %w", id.address, err))
 	}
-	p := &peer{address: address, conn: conn}
+	p := &peer{peerID: id, conn: conn}
 	p.used.Store(time.Now().UnixNano())
-	c.peers[address] = p
+	c.peers[id] = p
 	return p, nil
+}
+
+func connectTimeout(id peerID) time.Duration {
+	if id.tls {
+		return dialTimeout + handshakeTimeout
+	}
+	return dialTimeout
 }
 
 // sweep closes the connections that no call has used for a minute: their instances are gone, or nobody needs them.
@@ -111,9 +128,9 @@ func (c *Client) sweep() {
 		case now := <-tick.C:
 			c.mu.Lock()
 			var idle []*peer
-			for address, p := range c.peers {
+			for id, p := range c.peers {
 				if p.running.Load() == 0 && now.UnixNano()-p.used.Load() > int64(idlePeer) {
-					delete(c.peers, address)
+					delete(c.peers, id)
 					idle = append(idle, p)
 				}
 			}

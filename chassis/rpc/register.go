@@ -29,6 +29,9 @@ func (s *Server) registration(at net.Addr) (*registry.Service, error) {
 	if !s.c.NoLane {
 		meta[laneKey] = laneVersion
 	}
+	if s.tls != nil {
+		meta[tlsKey] = tlsOn
+	}
 	maps.Copy(meta, s.c.Metadata)
 	var endpoints []*registry.Endpoint
 	for _, h := range s.handlers {

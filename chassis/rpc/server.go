@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -41,7 +42,8 @@ type Server struct {
 	health   *health.Server
 	grpc     *grpc.Server
 	wire     *microWire
-	lane     *laneWire // nil when it isn't spoken
+	tls      *tls.Config // nil for none
+	lane     *laneWire   // nil when it isn't spoken
 	listener net.Listener
 	service  *registry.Service
 	stopping chan struct{} // closed when Shutdown begins
@@ -78,6 +80,9 @@ func NewServer(c ServerConfig) (*Server, error) {
 			Name: c.Name, Id: c.ID, Version: c.Version, Address: c.Address, Advertise: c.Advertise, Registry: c.Registry, Broker: c.Broker,
 			Metadata: c.Metadata, RegisterInterval: c.RegisterInterval, Context: context.Background(), Codecs: map[string]codec.NewCodec{},
 		},
+	}
+	if c.TLS != nil {
+		s.tls = serverTLS(c.TLS, !c.NoLane)
 	}
 	s.micro = newMicroServer(c)
 	return s, nil
@@ -148,6 +153,9 @@ func (s *Server) Subscribe(sub server.Subscriber) error {
 
 // String implements server.Server.
 func (s *Server) String() string { return "grpc" }
+
+// Stopping returns a channel that is closed when Shutdown begins: a stream that never ends by itself has to end then.
+func (s *Server) Stopping() <-chan struct{} { return s.stopping }
 
 // Address returns where the server listens, host:port, and "" before Start.
 func (s *Server) Address() string {

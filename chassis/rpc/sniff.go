@@ -13,7 +13,7 @@ import (
 // preface is how every HTTP/2 connection begins, RFC 9113 section 3.4; no HTTP/1 method does.
 const preface = "PRI "
 
-// accept hands each connection to the wire that its first bytes name. It returns when ln is closed.
+// accept hands each connection to its wire. It returns when ln is closed.
 func (s *Server) accept(ln net.Listener, toGRPC, toMicro *queue) {
 	var sniffing sync.WaitGroup
 	defer func() {
@@ -31,19 +31,27 @@ func (s *Server) accept(ln net.Listener, toGRPC, toMicro *queue) {
 			continue
 		}
 		sniffing.Go(func() {
-			sniffed, first, err := sniff(conn)
+			told, what, err := s.tell(conn)
 			switch {
 			case err != nil:
 				_ = conn.Close()
-			case first == preface:
-				toGRPC.put(sniffed)
-			case first == lane.Magic && s.lane != nil:
-				s.lane.put(sniffed)
+			case what == preface || what == alpnGRPC:
+				toGRPC.put(told)
+			case (what == lane.Magic || what == alpnLane) && s.lane != nil:
+				s.lane.put(told)
 			default:
-				toMicro.put(sniffed)
+				toMicro.put(told)
 			}
 		})
 	}
+}
+
+// tell tells the wires apart: by what ALPN has agreed on over TLS, and else by the first bytes.
+func (s *Server) tell(conn net.Conn) (_ net.Conn, what string, err error) {
+	if s.tls != nil {
+		return s.shake(conn)
+	}
+	return sniff(conn)
 }
 
 // sniff reads what tells the wires apart, and gives back a connection that still begins with it.

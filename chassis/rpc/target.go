@@ -222,7 +222,7 @@ func (t *target) pick(ctx context.Context, o client.CallOptions, meant share, tr
 
 func (t *target) ejected(n *registry.Node, now time.Time) bool {
 	t.c.mu.Lock()
-	p, ok := t.c.peers[n.Address]
+	p, ok := t.c.peers[t.c.peerID(t.name, n)]
 	t.c.mu.Unlock()
 	return ok && p.ejectedAt(now)
 }
@@ -245,7 +245,7 @@ func (t *target) lessBusy(nodes []*registry.Node) *registry.Node {
 
 func (t *target) busy(n *registry.Node) int64 {
 	t.c.mu.Lock()
-	p, ok := t.c.peers[n.Address]
+	p, ok := t.c.peers[t.c.peerID(t.name, n)]
 	t.c.mu.Unlock()
 	if !ok {
 		return 0

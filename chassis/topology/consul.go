@@ -6,8 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -17,23 +17,23 @@ import (
 // DefaultPrefix is where rules are in Consul's key/value store: PREFIX/MODULE/current, and PREFIX/MODULE/history/VERSION.
 const DefaultPrefix = "cleave/topology"
 
-const (
-	consulWait  = 5 * time.Minute // of one blocking query
-	consulAgain = 500 * time.Millisecond
-)
-
 // Consul keeps rules in Consul's key/value store.
 type Consul struct {
 	kv     *api.KV
 	prefix string
 	now    func() time.Time
+	log    *slog.Logger
 }
 
 var _ Store = (*Consul)(nil)
 
-// NewConsul returns a store under prefix. It does not speak to Consul yet. now is the clock.
-func NewConsul(client *api.Client, prefix string, now func() time.Time) *Consul {
-	return &Consul{kv: client.KV(), prefix: strings.Trim(prefix, "/") + "/", now: now}
+// NewConsul returns a store under prefix. It does not speak to Consul yet. now is the clock. log may be nil; Watch says there when it loses
+// Consul, when Consul is back, and what Consul had lost.
+func NewConsul(client *api.Client, prefix string, now func() time.Time, log *slog.Logger) *Consul {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &Consul{kv: client.KV(), prefix: strings.Trim(prefix, "/") + "/", now: now, log: log}
 }
 
 func (c *Consul) current(module string) string { return c.prefix + module + "/current" }
@@ -117,13 +117,25 @@ func (c *Consul) Put(ctx context.Context, r Rule) (Rule, error) {
 			return Rule{}, fmt.Errorf("change the topology in Consul: what is there: %w: %w", ErrInvalid, err)
 		}
 	}
-	if r.Version != now.Version {
+	if conflicts(r.Version, now.Version) {
 		return Rule{}, fmt.Errorf("change the topology of %s from version %d: %w: %d", r.Module, r.Version, ErrConflict, now.Version)
 	}
-	r.Version, r.Time = now.Version+1, c.now().UTC()
+	r.Version, r.Time = r.Version+1, c.now().UTC()
+	ok, rsp, err := c.write(r, index, opts)
+	if err != nil {
+		return Rule{}, fmt.Errorf("change the topology in Consul: %w", err)
+	}
+	if !ok {
+		return Rule{}, fmt.Errorf("change the topology of %s from version %d: %w%s", r.Module, now.Version, ErrConflict, why(rsp))
+	}
+	return r, nil
+}
+
+// write makes r, as it is, the current rule and puts it into the history, when the current one has this index still; 0 for none.
+func (c *Consul) write(r Rule, index uint64, opts *api.QueryOptions) (bool, *api.KVTxnResponse, error) {
 	value, err := json.Marshal(r)
 	if err != nil {
-		return Rule{}, fmt.Errorf("change the topology: %w", err)
+		return false, nil, err
 	}
 	ops := api.KVTxnOps{
 		{Verb: api.KVCAS, Key: c.current(r.Module), Value: value, Index: index},
@@ -133,13 +145,7 @@ func (c *Consul) Put(ctx context.Context, r Rule) (Rule, error) {
 		ops = append(ops, &api.KVTxnOp{Verb: api.KVDelete, Key: c.past(r.Module, old)})
 	}
 	ok, rsp, _, err := c.kv.Txn(ops, opts)
-	if err != nil {
-		return Rule{}, fmt.Errorf("change the topology in Consul: %w", err)
-	}
-	if !ok {
-		return Rule{}, fmt.Errorf("change the topology of %s from version %s: %w%s", r.Module, strconv.FormatInt(now.Version, 10), ErrConflict, why(rsp))
-	}
-	return r, nil
+	return ok, rsp, err
 }
 
 func why(rsp *api.KVTxnResponse) string {
@@ -148,28 +154,4 @@ func why(rsp *api.KVTxnResponse) string {
 		b.WriteString("; " + e.What)
 	}
 	return b.String()
-}
-
-// Watch implements Store, with blocking queries.
-func (c *Consul) Watch(ctx context.Context, fn func(map[string]Rule, error)) error {
-	var index uint64
-	for ctx.Err() == nil {
-		pairs, meta, err := c.kv.List(c.prefix, (&api.QueryOptions{WaitIndex: index, WaitTime: consulWait}).WithContext(ctx))
-		if err != nil {
-			_ = pause(ctx, consulAgain) // the loop looks at ctx
-			continue
-		}
-		switch {
-		case meta.LastIndex == index:
-			continue
-		case meta.LastIndex < index:
-			// Another Consul, or one that lost its data: ask anew. https://developer.hashicorp.com/consul/api-docs/features/blocking
-			index = 0
-			continue
-		}
-		index = meta.LastIndex
-		rules, wrong := c.decode(pairs)
-		fn(rules, wrong)
-	}
-	return ctx.Err()
 }

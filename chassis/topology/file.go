@@ -101,10 +101,10 @@ func (f *File) Put(ctx context.Context, r Rule) (Rule, error) {
 	if len(versions) > 0 {
 		now = versions[0].Version
 	}
-	if r.Version != now {
+	if conflicts(r.Version, now) {
 		return Rule{}, fmt.Errorf("change the topology of %s from version %d: %w: %d", r.Module, r.Version, ErrConflict, now)
 	}
-	r.Version, r.Time = now+1, f.now().UTC()
+	r.Version, r.Time = r.Version+1, f.now().UTC()
 	versions = append([]Rule{r}, versions...)
 	d.Rules[r.Module] = versions[:min(len(versions), HistoryLimit)]
 	if err := f.write(d); err != nil {

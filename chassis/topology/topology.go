@@ -72,12 +72,15 @@ type Store interface {
 	// History returns the versions of a module's rule, the newest first; none when it never had one.
 	History(ctx context.Context, module string) ([]Rule, error)
 	// Put makes r the current rule, when r.Version is that of the current one (0 when there is none), and returns it with its new
-	// version. ErrConflict when it isn't; ErrInvalid.
+	// version. ErrConflict when it isn't; ErrInvalid. A rule that the store had and lost, with its data, is no conflict.
 	Put(ctx context.Context, r Rule) (Rule, error)
 	// Watch calls fn with the current rules, at once and after every change, until ctx ends, which is its only error. It survives
 	// outages. A rule that can't be read is left out, and the error says which; fn then keeps what it knows of it.
 	Watch(ctx context.Context, fn func(rules map[string]Rule, wrong error)) error
 }
+
+// conflicts says whether a change from one version meets another. Rules are never deleted: one that was there and isn't was lost.
+func conflicts(from, now int64) bool { return from != now && now != 0 }
 
 // Names end up in Consul's keys and in the registry.
 var (

@@ -37,10 +37,11 @@ func TestStores(t *testing.T) {
 			return topology.NewFile(filepath.Join(t.TempDir(), "deep", "topology.json"), time.Now)
 		},
 		"consul": func(t *testing.T) topology.Store {
-			return topology.NewConsul(client, "test/"+strings.ReplaceAll(t.Name(), "/", "-"), time.Now)
+			return topology.NewConsul(client, "test/"+strings.ReplaceAll(t.Name(), "/", "-"), time.Now, nil)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			t.Run("versions", func(t *testing.T) { versions(t, open(t)) })
 			t.Run("race", func(t *testing.T) { race(t, open(t)) })
 			t.Run("watch", func(t *testing.T) { watch(t, open(t)) })
@@ -76,6 +77,9 @@ func versions(t *testing.T, s topology.Store) {
 	past, err := s.History(ctx, "order")
 	if err != nil || len(past) != topology.HistoryLimit || past[0].Version != changes+1 || past[1].Shares[0].Weight != changes-1 {
 		t.Errorf("%d versions, %+v, %v", len(past), past[:2], err)
+	}
+	if r, err := s.Put(ctx, rule("cart", 7, host("main", 1))); err != nil || r.Version != 8 {
+		t.Errorf("a change of a rule that the store has lost: %+v, %v", r, err)
 	}
 	if _, err := s.Put(ctx, rule("order", changes+1, host("a", 0))); !errors.Is(err, topology.ErrInvalid) {
 		t.Errorf("a rule that sends calls nowhere: %v", err)

@@ -27,6 +27,8 @@ func Module() host.Module {
 		Contract:   cartv1.File_shop_cart_v1_cart_proto,
 		Migrations: store.Migrations(),
 		Start:      start,
+
+		SharesMemory: true, // its tests run under rpc.Watched
 	}
 }
 

@@ -107,6 +107,7 @@ func start(t *testing.T, c host.Config) *running {
 	cleanup(t, s.Stop)
 
 	c.Modules, c.Registry, c.Broker, c.Log, c.DrainWait = []host.Module{cart.Module()}, reg, b, logger(t), time.Millisecond
+	c.Watch = rpc.Watched(t)
 	h, err := host.New(c)
 	if err != nil {
 		t.Fatal(err)

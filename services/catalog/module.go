@@ -21,6 +21,8 @@ func Module() host.Module {
 		Contract:   catalogv1.File_shop_catalog_v1_catalog_proto,
 		Migrations: store.Migrations(),
 		Start:      start,
+
+		SharesMemory: true, // its tests run under rpc.Watched
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/cleavehq/cleave/chassis/data/datatest"
 	"github.com/cleavehq/cleave/chassis/host"
 	"github.com/cleavehq/cleave/chassis/idempotency"
+	"github.com/cleavehq/cleave/chassis/rpc"
 	catalogv1 "github.com/cleavehq/cleave/proto/shop/catalog/v1"
 	typev1 "github.com/cleavehq/cleave/proto/shop/type/v1"
 )
@@ -33,7 +34,7 @@ func TestACommandUnderAKeyIsDoneOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h, err := host.New(host.Config{
 				Modules: []host.Module{Module()}, Registry: registry.NewMemoryRegistry(), Broker: broker.NewMemoryBroker(), DataURL: conf.URL, DataDir: conf.Dir,
-				Version: "1", Log: slog.New(slog.DiscardHandler), DrainWait: time.Millisecond,
+				Version: "1", Log: slog.New(slog.DiscardHandler), DrainWait: time.Millisecond, Watch: rpc.Watched(t),
 			})
 			if err != nil {
 				t.Fatal(err)

@@ -24,6 +24,7 @@ import (
 	"github.com/cleavehq/cleave/chassis/events"
 	"github.com/cleavehq/cleave/chassis/host"
 	"github.com/cleavehq/cleave/chassis/problem"
+	"github.com/cleavehq/cleave/chassis/rpc"
 	customerv1 "github.com/cleavehq/cleave/proto/shop/customer/v1"
 	"github.com/cleavehq/cleave/services/customer"
 )
@@ -148,6 +149,7 @@ func open(t *testing.T, hc host.Config, c customer.Config) *office {
 		return start(ctx, d, s)
 	}
 	hc.Modules, hc.Registry, hc.Broker, hc.DrainWait = []host.Module{m}, registry.NewMemoryRegistry(), b, time.Millisecond
+	hc.Watch = rpc.Watched(t)
 	hc.Log = slog.New(slog.NewTextHandler(o.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	h, err := host.New(hc)
 	if err != nil {

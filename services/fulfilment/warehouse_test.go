@@ -19,6 +19,7 @@ import (
 	"github.com/cleavehq/cleave/chassis/events"
 	"github.com/cleavehq/cleave/chassis/host"
 	"github.com/cleavehq/cleave/chassis/problem"
+	"github.com/cleavehq/cleave/chassis/rpc"
 	fulfilmentv1 "github.com/cleavehq/cleave/proto/shop/fulfilment/v1"
 	orderv1 "github.com/cleavehq/cleave/proto/shop/order/v1"
 	typev1 "github.com/cleavehq/cleave/proto/shop/type/v1"
@@ -94,7 +95,7 @@ func open(t *testing.T, url string) *warehouse {
 	listen[*fulfilmentv1.ReturnReceived](t, w)
 	h, err := host.New(host.Config{
 		Modules: []host.Module{fulfilment.Module()}, Registry: registry.NewMemoryRegistry(), Broker: b, DataURL: url, DataDir: t.TempDir(),
-		Log: slog.New(slog.NewTextHandler(w.log, nil)), DrainWait: time.Millisecond,
+		Log: slog.New(slog.NewTextHandler(w.log, nil)), DrainWait: time.Millisecond, Watch: rpc.Watched(t),
 	})
 	if err != nil {
 		t.Fatal(err)

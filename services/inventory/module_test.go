@@ -24,6 +24,7 @@ import (
 	"github.com/cleavehq/cleave/chassis/events"
 	"github.com/cleavehq/cleave/chassis/host"
 	"github.com/cleavehq/cleave/chassis/problem"
+	"github.com/cleavehq/cleave/chassis/rpc"
 	inventoryv1 "github.com/cleavehq/cleave/proto/shop/inventory/v1"
 	"github.com/cleavehq/cleave/services/inventory"
 )
@@ -130,6 +131,7 @@ func serve(t *testing.T, c host.Config) inventoryv1.InventoryService {
 	t.Helper()
 	c.Modules, c.Registry = []host.Module{inventory.Module()}, registry.NewMemoryRegistry()
 	c.DataDir, c.Log, c.DrainWait = t.TempDir(), slog.New(slog.DiscardHandler), time.Millisecond
+	c.Watch = rpc.Watched(t)
 	h, err := host.New(c)
 	if err != nil {
 		t.Fatal(err)

@@ -20,6 +20,7 @@ import (
 	"github.com/cleavehq/cleave/chassis/events"
 	"github.com/cleavehq/cleave/chassis/host"
 	"github.com/cleavehq/cleave/chassis/problem"
+	"github.com/cleavehq/cleave/chassis/rpc"
 	notificationv1 "github.com/cleavehq/cleave/proto/shop/notification/v1"
 	orderv1 "github.com/cleavehq/cleave/proto/shop/order/v1"
 	typev1 "github.com/cleavehq/cleave/proto/shop/type/v1"
@@ -111,7 +112,8 @@ func (w *world) start(t *testing.T, c notification.Config) {
 	h, err := host.New(host.Config{
 		Modules: []host.Module{notification.Module(c)}, Registry: registry.NewMemoryRegistry(), Broker: w.broker, DataURL: w.url, DataDir: w.in,
 		Log: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})), DrainWait: time.Millisecond,
-		Now: func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) },
+		Watch: rpc.Watched(t),
+		Now:   func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -32,6 +32,8 @@ func Module() host.Module {
 		Migrations: store.Migrations(),
 		Invariants: Invariants(),
 		Start:      start,
+
+		SharesMemory: true, // its tests run under rpc.Watched
 	}
 }
 
@@ -58,6 +60,8 @@ func start(ctx context.Context, d host.Deps, s server.Server) (func(context.Cont
 		Fault:  d.Fault,
 		Log:    d.Log,
 		Now:    d.Now,
+
+		Stopping: d.Stopping,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("build the order service: %w", err)

@@ -19,6 +19,7 @@ import (
 	"github.com/cleavehq/cleave/chassis/events"
 	"github.com/cleavehq/cleave/chassis/host"
 	"github.com/cleavehq/cleave/chassis/problem"
+	"github.com/cleavehq/cleave/chassis/rpc"
 	inventoryv1 "github.com/cleavehq/cleave/proto/shop/inventory/v1"
 	orderv1 "github.com/cleavehq/cleave/proto/shop/order/v1"
 	paymentv1 "github.com/cleavehq/cleave/proto/shop/payment/v1"
@@ -83,7 +84,7 @@ func start(t *testing.T, c host.Config) *running {
 	listen(t, b, r.confirmed)
 	listen(t, b, r.cancelled)
 
-	c.DrainWait = time.Millisecond
+	c.DrainWait, c.Watch = time.Millisecond, rpc.Watched(t)
 	c.Modules, c.Registry, c.Broker, c.Log = []host.Module{order.Module()}, registry.NewMemoryRegistry(), b, logger(t)
 	r.peers = startPeers(t, c.Registry)
 	h, err := host.New(c)

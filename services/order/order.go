@@ -25,6 +25,7 @@
 //	authorize               Resolve: the provider knows                void
 //	confirm                 the row knows                              nothing: from here on the shop pays for taking back
 //	commit stock            asked again                                restock, once per order
+//	commit coupon           asked again                                release, with the order's id: a use that is final is given back too
 //	capture                 asked again                                refund, under an id derived from the order
 //
 // An order whose money isn't held when its process died can't be paid any more, because the payment token goes to the payment module and nowhere
@@ -53,6 +54,7 @@ const Name = "order"
 // it calls and pass through it as they are: CART_NOT_FOUND, COUPON_EXHAUSTED.
 const (
 	ReasonOrderNotFound       = sale.ReasonOrderNotFound
+	ReasonWatchMoved          = sale.ReasonWatchMoved
 	ReasonOrderStateChanged   = sale.ReasonOrderStateChanged
 	ReasonOrderShipped        = sale.ReasonOrderShipped
 	ReasonOrderNotPaid        = sale.ReasonOrderNotPaid

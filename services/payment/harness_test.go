@@ -22,6 +22,7 @@ import (
 	"github.com/cleavehq/cleave/chassis/fault"
 	"github.com/cleavehq/cleave/chassis/host"
 	"github.com/cleavehq/cleave/chassis/problem"
+	"github.com/cleavehq/cleave/chassis/rpc"
 	paymentv1 "github.com/cleavehq/cleave/proto/shop/payment/v1"
 	typev1 "github.com/cleavehq/cleave/proto/shop/type/v1"
 	"github.com/cleavehq/cleave/services/payment"
@@ -119,7 +120,7 @@ func open(t *testing.T, s setup) *till {
 			ReconcileEvery: 5 * time.Millisecond, ProviderTimeout: s.timeout,
 		})},
 		Registry: registry.NewMemoryRegistry(), Broker: b, DataURL: s.url, DataDir: dir, Log: slog.New(s.log), Now: c.now, Fault: faults,
-		DrainWait: time.Millisecond,
+		DrainWait: time.Millisecond, Watch: rpc.Watched(t),
 	})
 	if err != nil {
 		t.Fatal(err)

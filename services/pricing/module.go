@@ -27,6 +27,8 @@ func Module() host.Module {
 		Migrations: store.Migrations(),
 		Invariants: Invariants(),
 		Start:      start,
+
+		SharesMemory: true, // its tests run under rpc.Watched
 	}
 }
 

@@ -112,6 +112,7 @@ func open(t *testing.T, url string) *shop {
 	s.config = host.Config{
 		Modules: []host.Module{pricing.Module()}, Registry: reg, Broker: b, DataURL: url, DataDir: t.TempDir(), Now: s.clock,
 		Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})), DrainWait: time.Millisecond,
+		Watch: rpc.Watched(t),
 	}
 	s.start(t)
 	cleanup(t, func() error { return s.host.Shutdown(context.Background()) })

@@ -15,9 +15,10 @@
 //
 //	            Redeem                Commit
 //	(nothing) ----------> RESERVED ----------> COMMITTED
-//	    |                    | Release
-//	    +-----Release------> RELEASED
+//	    |                    | Release             |
+//	    +-----Release------> RELEASED <---Release--+
 //
+// A committed use is given back when its order is called off before shipment; nothing leaves RELEASED.
 // The caller names it with the id of its order, so every step may be sent again, and answers as before.
 //
 // The parts: internal/price is the business and knows no transport, no SQL and no catalogue; internal/store keeps everything in SQL;
@@ -55,7 +56,6 @@ const (
 	ReasonRedemptionNotFound  = price.ReasonRedemptionNotFound
 	ReasonRedemptionDiffers   = price.ReasonRedemptionDiffers
 	ReasonRedemptionReleased  = price.ReasonRedemptionReleased
-	ReasonRedemptionCommitted = price.ReasonRedemptionCommitted
 	ReasonPriceNotFound       = price.ReasonPriceNotFound
 	ReasonPriceTaken          = price.ReasonPriceTaken
 	ReasonTaxRateNotFound     = price.ReasonTaxRateNotFound

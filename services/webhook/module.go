@@ -47,6 +47,8 @@ func ModuleWith(c Config) host.Module {
 		Start: func(ctx context.Context, d host.Deps, s server.Server) (func(context.Context) error, error) {
 			return start(ctx, c, d, s)
 		},
+
+		SharesMemory: true, // its tests run under rpc.Watched
 	}
 }
 

@@ -27,6 +27,7 @@ import (
 	"github.com/cleavehq/cleave/chassis/hook"
 	"github.com/cleavehq/cleave/chassis/host"
 	"github.com/cleavehq/cleave/chassis/problem"
+	"github.com/cleavehq/cleave/chassis/rpc"
 	orderv1 "github.com/cleavehq/cleave/proto/shop/order/v1"
 	typev1 "github.com/cleavehq/cleave/proto/shop/type/v1"
 	webhookv1 "github.com/cleavehq/cleave/proto/shop/webhook/v1"
@@ -112,6 +113,7 @@ func (w *world) start(t *testing.T, c webhook.Config) {
 	h, err := host.New(host.Config{
 		Modules: []host.Module{webhook.ModuleWith(c)}, Registry: registry.NewMemoryRegistry(), Broker: w.broker, DataURL: w.url, DataDir: w.in,
 		Log: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Now: w.now, DrainWait: time.Millisecond,
+		Watch: rpc.Watched(t),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -25,6 +25,8 @@ func topologies() map[string]func(t *testing.T) *harness.System {
 		"one process, every call over the wire": func(t *testing.T) *harness.System {
 			return harness.OneProcess(t, binary.Build(t), nil, "--direct=false")
 		},
+		"one process, every call over the wire, and the first answer to every command lost": withLostAnswers,
+		"half of the calls on other hosts: in the middle of three extractions":              halfWay,
 		"one process, Consul": func(t *testing.T) *harness.System {
 			return harness.OneProcess(t, binary.Build(t), harness.StartConsul(t))
 		},

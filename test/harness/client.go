@@ -7,13 +7,22 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // Client speaks to a gateway as an outsider does.
 type Client struct {
 	Base string
+	// Insist makes Do send a command again, under the same Idempotency-Key, when a failpoint has lost its answer, or the shop asks for that.
+	Insist bool
+	// Insisted counts what was sent again.
+	Insisted atomic.Int64
+	// Key is the API key that goes with each request that has no credential of its own; empty for a guest.
+	Key  string
 	http *http.Client
 }
 
@@ -25,46 +34,94 @@ func NewClient(addr string) *Client {
 	}}
 }
 
+// Guest is the same without a key.
+func (c *Client) Guest() *Client { return &Client{Base: c.Base, http: c.http} }
+
 // Do sends a request, with body as JSON unless it is nil, and decodes the answer into out unless that is nil. It returns the status,
 // and an error when no answer came or the answer can't be decoded.
 func (c *Client) Do(ctx context.Context, method, path string, body, out any) (int, error) {
-	var in io.Reader
+	var in []byte
 	if body != nil {
-		b, err := json.Marshal(body)
+		var err error
+		if in, err = json.Marshal(body); err != nil {
+			return 0, err
+		}
+	}
+	key := uuid.NewString()
+	for try := 0; ; try++ {
+		req, err := http.NewRequestWithContext(ctx, method, c.Base+path, bytes.NewReader(in))
 		if err != nil {
 			return 0, err
 		}
-		in = bytes.NewReader(b)
+		if body != nil {
+			req.Header.Set("Content-Type", "application/json")
+		}
+		if !c.Insist {
+			return c.Send(req, out)
+		}
+		if method != http.MethodGet {
+			req.Header.Set("Idempotency-Key", key)
+		}
+		var raw []byte
+		status, err := c.Send(req, &raw)
+		if err == nil && status == http.StatusServiceUnavailable && try < maxInsist && unclear(raw) {
+			c.Insisted.Add(1)
+			select {
+			case <-ctx.Done():
+				return status, ctx.Err()
+			case <-time.After(insistAfter):
+			}
+			continue
+		}
+		if err == nil {
+			err = decode(req, status, raw, out)
+		}
+		return status, err
 	}
-	req, err := http.NewRequestWithContext(ctx, method, c.Base+path, in)
-	if err != nil {
-		return 0, err
+}
+
+// maxInsist is how often a command is sent again: a checkout has several steps, each of which may lose its answer.
+const (
+	maxInsist   = 100
+	insistAfter = 100 * time.Millisecond
+)
+
+// unclear says that an answer leaves open what came of the command, which may be sent again.
+func unclear(raw []byte) bool {
+	var p Problem
+	return json.Unmarshal(raw, &p) == nil && (p.Reason == "FAULT_INJECTED" || p.Reason == "CHECKOUT_UNFINISHED")
+}
+
+// decode puts an answer into out: as it is into a []byte.
+func decode(req *http.Request, status int, b []byte, out any) error {
+	if out == nil {
+		return nil
 	}
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
+	if raw, ok := out.(*[]byte); ok {
+		*raw = b
+		return nil
 	}
-	return c.Send(req, out)
+	if err := json.Unmarshal(b, out); err != nil {
+		return fmt.Errorf("%s %s: status %d, not JSON: %.200s", req.Method, req.URL.Path, status, b)
+	}
+	return nil
 }
 
 // Send is Do with a request of the caller's own making.
 func (c *Client) Send(req *http.Request, out any) (int, error) {
+	if c.Key != "" && req.Header.Get("Authorization") == "" {
+		req.Header.Set("X-Api-Key", c.Key)
+	}
 	rsp, err := c.http.Do(req)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { _ = rsp.Body.Close() }()
 	b, err := io.ReadAll(rsp.Body)
-	if err != nil || out == nil {
+	if err != nil {
 		return rsp.StatusCode, err
 	}
-	if raw, ok := out.(*[]byte); ok {
-		*raw = b
-		return rsp.StatusCode, nil
-	}
-	if err := json.Unmarshal(b, out); err != nil {
-		return rsp.StatusCode, fmt.Errorf("%s %s: status %d, not JSON: %.200s", req.Method, req.URL.Path, rsp.StatusCode, b)
-	}
-	return rsp.StatusCode, nil
+	return rsp.StatusCode, decode(req, rsp.StatusCode, b, out)
 }
 
 // Must is Do for a request that has to succeed.

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -16,28 +17,53 @@ type Consul struct {
 	Addr string // of its HTTP API
 	t    testing.TB
 	args []string
+	dir  string // of its data; empty when it keeps none
 }
 
-// StartConsul starts a development agent on free ports of loopback, and waits until it has a leader. CLEAVE_TEST_CONSUL names the
-// binary; without it the test fails.
+// StartConsul starts a development agent on free ports of loopback, and waits until it has a leader. It keeps nothing: a restart finds it
+// empty. CLEAVE_TEST_CONSUL names the binary; without it the test fails.
 func StartConsul(t testing.TB) *Consul {
+	t.Helper()
+	return startConsul(t, "", "-dev")
+}
+
+// StartDurableConsul starts a server that knows after a restart what it knew before, unless Lose was called.
+func StartDurableConsul(t testing.TB) *Consul {
+	t.Helper()
+	dir := t.TempDir()
+	return startConsul(t, dir, "-server", "-bootstrap-expect=1", "-data-dir="+dir, "-hcl=performance { raft_multiplier = 1 }")
+}
+
+func startConsul(t testing.TB, dir string, mode ...string) *Consul {
 	t.Helper()
 	bin := os.Getenv("CLEAVE_TEST_CONSUL")
 	if bin == "" {
 		t.Fatal("CLEAVE_TEST_CONSUL must name a Consul binary; `make test` builds one and sets it")
 	}
-	c := &Consul{Addr: FreeAddr(t), t: t}
-	c.args = []string{
-		"agent", "-dev", "-node=test", "-bind=127.0.0.1", "-client=127.0.0.1", "-log-level=warn", "-http-port=" + port(t, c.Addr),
-		"-grpc-port=-1", "-grpc-tls-port=-1", "-dns-port=-1", "-serf-lan-port=" + port(t, FreeAddr(t)), "-serf-wan-port=" + port(t, FreeAddr(t)),
-		"-server-port=" + port(t, FreeAddr(t)),
-	}
-	c.args = append([]string{bin}, c.args...)
+	c := &Consul{Addr: FreeAddr(t), t: t, dir: dir}
+	c.args = append([]string{bin, "agent"}, mode...)
+	c.args = append(c.args, "-node=test", "-bind=127.0.0.1", "-client=127.0.0.1", "-log-level=warn", "-http-port="+port(t, c.Addr),
+		"-grpc-port=-1", "-grpc-tls-port=-1", "-dns-port=-1", "-serf-lan-port="+port(t, FreeAddr(t)), "-serf-wan-port="+port(t, FreeAddr(t)),
+		"-server-port="+port(t, FreeAddr(t)))
 	c.Restart()
 	return c
 }
 
-// Restart starts the agent anew, on the same ports and with nothing in its memory.
+// Lose deletes the data of a durable server that was killed.
+func (c *Consul) Lose() {
+	c.t.Helper()
+	files, err := filepath.Glob(filepath.Join(c.dir, "*"))
+	if err != nil || c.dir == "" {
+		c.t.Fatalf("there is no data to lose in %q: %v", c.dir, err)
+	}
+	for _, f := range files {
+		if err := os.RemoveAll(f); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+}
+
+// Restart starts the agent anew, on the same ports, and waits until it has a leader. A development agent has nothing in its memory then.
 func (c *Consul) Restart() {
 	c.t.Helper()
 	c.Process = Start(c.t, nil, c.args[0], c.args[1:]...)

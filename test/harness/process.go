@@ -47,6 +47,9 @@ func Start(t testing.TB, env []string, name string, args ...string) *Process {
 // Output returns the end of what the process wrote, standard output and error together.
 func (p *Process) Output() string { return p.out.String() }
 
+// PID is the number of the process.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // Exited reports whether the process has ended.
 func (p *Process) Exited() bool {
 	select {
@@ -57,9 +60,17 @@ func (p *Process) Exited() bool {
 	}
 }
 
+// Ended is closed when the process has ended.
+func (p *Process) Ended() <-chan struct{} { return p.done }
+
 // Wait waits for the end, and returns the exit code. After limit the test fails.
 func (p *Process) Wait(limit time.Duration) int {
 	p.t.Helper()
+	select {
+	case <-p.done:
+		return p.cmd.ProcessState.ExitCode()
+	default:
+	}
 	select {
 	case <-p.done:
 	case <-time.After(limit):

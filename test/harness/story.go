@@ -105,9 +105,14 @@ func (c *Client) PlaceOrder(t testing.TB, cart, token, requestID string) (int, O
 }
 
 // Story is what a visitor does: look, choose, buy, look again; then the same with a card that is refused, and with more than there
-// is. It ends in the invariants: every piece that was sold is gone, and nothing else is.
-func Story(t *testing.T, c *Client) {
+// is. It ends in the invariants: every piece that was sold is gone, and nothing else is. The visitor is a guest; only the payment is looked
+// up with the shop's own key.
+func Story(t *testing.T, staff *Client) {
+	c := staff.Guest()
 	product, sku, price, before := c.InStock(t)
+	if status, err := c.Do(t.Context(), http.MethodGet, "/v1/payments", nil, nil); err != nil || status != http.StatusUnauthorized {
+		t.Errorf("payments for a guest: status %d, %v", status, err)
+	}
 
 	var got Product
 	c.Must(t, http.MethodGet, "/v1/products/"+product.ID, nil, &got)
@@ -139,7 +144,7 @@ func Story(t *testing.T, c *Client) {
 		State  string `json:"state"`
 		Amount Money  `json:"amount"`
 	}
-	c.Must(t, http.MethodGet, "/v1/payments/"+order.PaymentID, nil, &payment)
+	staff.Must(t, http.MethodGet, "/v1/payments/"+order.PaymentID, nil, &payment)
 	if payment.State != "PAYMENT_STATE_CAPTURED" || payment.Amount != order.Total {
 		t.Errorf("payment %+v of an order of %+v", payment, order.Total)
 	}

@@ -1,9 +1,14 @@
 package harness
 
 import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -29,6 +34,7 @@ type System struct {
 	bin     string
 	common  []string // flags that every process takes
 	dataDir string
+	key     string // that may do everything
 }
 
 // OneProcess starts `cleave up` on the embedded defaults, with a folder of its own. The registry is mdns, or consul. More flags may
@@ -44,6 +50,14 @@ func OneProcess(t testing.TB, bin string, consul *Consul, flags ...string) *Syst
 	addr := FreeAddr(t)
 	s.Client = NewClient(addr)
 	s.Gateway = Start(t, nil, bin, slices.Concat([]string{"up", "--data-dir", s.dataDir, "--listen", addr}, s.common, flags)...)
+	Eventually(t, time.Minute, "there is a key for the admin", func() bool {
+		if s.Gateway.Exited() {
+			t.Fatalf("the process ended:\n%s", s.Gateway.Output())
+		}
+		text, err := os.ReadFile(filepath.Join(s.dataDir, "admin.key"))
+		s.Key = strings.TrimSpace(string(text))
+		return err == nil && s.Key != ""
+	})
 	s.wait(s.Gateway)
 	Eventually(t, time.Minute, "the sample shop is loaded", func() bool { return strings.Contains(s.Gateway.Output(), " is up.") })
 	return s
@@ -57,10 +71,38 @@ func Distributed(t testing.TB, bin string, consul *Consul) *System {
 	for _, m := range Modules() {
 		s.Hosts[m] = s.Run(m)
 	}
+	s.key = NewKey(t, bin, s.common...)
 	s.StartGateway()
 	s.wait(s.Gateway)
 	s.Import()
 	return s
+}
+
+// Split starts a host called main with every module and a broker inside, and the gateway in a process of its own, over Consul, and loads the
+// sample shop: every one of them can die alone.
+func Split(t testing.TB, bin string, consul *Consul) *System {
+	t.Helper()
+	s := &System{t: t, bin: bin, Consul: consul, Hosts: map[string]*Process{}, dataDir: t.TempDir()}
+	s.common = []string{"--registry", "consul", "--consul-addr", consul.Addr}
+	s.StartMain()
+	s.StartGateway()
+	s.wait(s.Gateway)
+	s.Import()
+	return s
+}
+
+// StartMain starts the host of Split, again after it has died.
+func (s *System) StartMain() {
+	s.t.Helper()
+	args := []string{"run", "--modules", strings.Join(Modules(), ","), "--host", "main", "--broker", "embedded", "--data-dir", s.dataDir}
+	s.Hosts["main"] = Start(s.t, nil, s.bin, append(args, s.common...)...)
+}
+
+// RestartGateway starts the gateway again after it has died, where it was.
+func (s *System) RestartGateway() {
+	s.t.Helper()
+	addr := strings.TrimPrefix(s.Base, "http://")
+	s.Gateway = Start(s.t, nil, s.bin, append([]string{"gateway", "--listen", addr}, s.common...)...)
 }
 
 // Run starts a host with one module on the system's own data.
@@ -75,7 +117,21 @@ func (s *System) StartGateway() {
 	s.t.Helper()
 	addr := FreeAddr(s.t)
 	s.Client = NewClient(addr)
+	s.Key = s.key
 	s.Gateway = Start(s.t, nil, s.bin, append([]string{"gateway", "--listen", addr}, s.common...)...)
+}
+
+// NewKey makes an API key that may do everything, with `cleave apikey create`; flags say where the keys are.
+func NewKey(t testing.TB, bin string, flags ...string) string {
+	t.Helper()
+	var talk strings.Builder
+	create := exec.Command(bin, append([]string{"apikey", "create", "test", "--scope", "*"}, flags...)...)
+	create.Stderr = &talk
+	text, err := create.Output()
+	if err != nil {
+		t.Fatalf("make an API key: %v\n%s", err, talk.String())
+	}
+	return strings.TrimSpace(string(text))
 }
 
 // DataDir is where a system of one process, or of SQLite, has its data.
@@ -84,7 +140,38 @@ func (s *System) DataDir() string { return s.dataDir }
 // Start starts another command of the binary, on the system's own registry and data.
 func (s *System) Start(args ...string) *Process {
 	s.t.Helper()
-	return Start(s.t, nil, s.bin, slices.Concat(args, s.common, []string{"--data-dir", s.dataDir})...)
+	return s.StartWith(nil, args...)
+}
+
+// StartWith is Start with environment variables besides ("NAME=value").
+func (s *System) StartWith(env []string, args ...string) *Process {
+	s.t.Helper()
+	return Start(s.t, env, s.bin, slices.Concat(args, s.common, []string{"--data-dir", s.dataDir})...)
+}
+
+// started is what extract says of the host that it has started.
+var started = regexp.MustCompile(`process (\d+),`)
+
+// Pid is the process of the host that extract has started; 0 when it says nothing of one, or not yet.
+func Pid(extract *Process) int {
+	m := started.FindStringSubmatch(extract.Output())
+	if m == nil {
+		return 0
+	}
+	pid, err := strconv.Atoi(m[1])
+	if err != nil {
+		return 0
+	}
+	return pid
+}
+
+// Extracted returns what kills the host that extract has started by then, if it still runs: it outlives the command.
+func (s *System) Extracted(extract *Process) (kill func()) {
+	return func() {
+		if pid := Pid(extract); pid > 0 {
+			_ = syscall.Kill(pid, syscall.SIGKILL) // it may be gone
+		}
+	}
 }
 
 // Import loads the sample shop with `cleave shop import --sample`.

@@ -54,5 +54,5 @@ func TestGeneratedCodeIsFresh(t *testing.T) {
 
 func TestContractsAreClean(t *testing.T) {
 	buf(t, "lint")
-	buf(t, "format", "--diff", "--exit-code", "--path", "proto/shop")
+	buf(t, "format", "--diff", "--exit-code", "--path", "proto/shop", "--path", "proto/cleave")
 }

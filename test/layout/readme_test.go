@@ -30,7 +30,11 @@ func TestReadmeBuysSomething(t *testing.T) {
 		t.Fatalf("the block names %s %d times, and should once", address, strings.Count(script, address))
 	}
 	bash := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail")
-	bash.Stdin = strings.NewReader(strings.Replace(script, address, shop.Base, 1))
+	const key = ".cleave/admin.key"
+	if strings.Count(script, key) != 1 {
+		t.Fatalf("the block names %s %d times, and should once", key, strings.Count(script, key))
+	}
+	bash.Stdin = strings.NewReader(strings.NewReplacer(address, shop.Base, key, path.Join(shop.DataDir(), "admin.key")).Replace(script))
 	out, err := bash.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -15,6 +15,8 @@ func system() []bound {
 	many := math.Inf(1)
 	return []bound{
 		{"topologies_without_the_story", 0, 0},
+		{"commands_with_lost_answers", 20, many},
+		{"stories_told_while_a_module_moves", 2, many},
 		{"bad_inputs_answered_wrongly", 0, 0},
 		{"new_module_routable_after_passing", 0, 1000}, // ms
 		{"kill9_reads_sent", 200 * 13 * 0.9, many},
@@ -34,35 +36,67 @@ func system() []bound {
 	}
 }
 
-// shop are those of the shop's data, whatever fails. What it attempts in the short form bounds the loads from below.
-func shop() []bound {
+// shop are those of the shop's data, whatever fails. How many checkouts are tried, and of how many faults, depends on the form: the full one
+// kills at every failpoint that there is, on PostgreSQL, and at eight of them on SQLite and in one process.
+func shop(full bool) []bound {
 	many := math.Inf(1)
+	attempted, rows, points, nemesis, seconds := 200.0, 11.0, 4.0, 20.0, 10.0
+	if full {
+		attempted, rows, points, nemesis, seconds = 12_000, 34, 66+8+8, 10_000, 300
+	}
 	return []bound{
-		{"shop_checkouts_attempted", 200, many},
-		{"shop_checkouts_acknowledged", 100, many},
+		{"shop_faults", rows, many},
+		{"shop_failpoints_killed_at", points, many},
+		{"shop_failpoints_not_reached", 0, 0},
+		{"shop_nemesis_lasted", seconds, many}, // s
+		{"shop_nemesis_checkouts_attempted", nemesis, many},
+		{"shop_checkouts_attempted", attempted, many},
+		{"shop_checkouts_acknowledged", attempted / 2, many},
 		{"shop_orders_lost", 0, 0},
 		{"shop_oversold", 0, 0},
 		{"shop_double_charges", 0, 0},
 		{"shop_orders_stuck", 0, 0},
+		{"shop_recovery_worst", 0, 60}, // s
 		{"shop_last_units_sold", 10, 10},
 		{"shop_last_units_refused", 190, 190},
 		{"shop_last_units_linearizable", 1, 1},
 		{"shop_last_coupons_used", 10, 10},
-		{"shop_failpoints_killed_at", 4, many},
-		{"shop_failpoints_not_reached", 0, 0},
 	}
 }
 
-// topology are those of modules that move.
+// topology are those of modules that move: in short once each, and one death for each party.
 func topology() []bound {
 	many := math.Inf(1)
 	return []bound{
+		{"move_moves", 6, many},
 		{"move_longest", 0, 15}, // s
-		{"move_reads_sent", 1000, many},
-		{"move_checkouts_sent", 40, many},
+		{"move_reads_sent", 800, many},
+		{"move_checkouts_sent", 30, many},
 		{"move_requests_failed", 0, 0},
 		{"move_p99", 0, 2000}, // ms
 		{"move_killed_reads_failed", 0, 0},
 		{"move_killed_checkouts_failed", 0, 2}, // at most those in flight
+		{"move_interrupted_requests_failed", 0, 0},
+		{"move_to_a_slow_host_reads_failed", 0, 0},
+		{"move_to_a_failing_host_reads_failed", 0, 0},
+		{"canary_calls", 6, 14}, // %
+		{"canary_customers_split", 0, 0},
+		{"move_chaos_moves", 6, many},
+		{"move_chaos_acknowledged_orders", 50, many},
+		{"move_chaos_acknowledged_orders_lost", 0, 0},
+		{"move_chaos_verify_broken", 0, 0},
+		{"move_chaos_worst_recovery", 0, 60}, // s
+	}
+}
+
+// topologyInFull are those of ten moves each, and a death in each of ten more.
+func topologyInFull() []bound {
+	many := math.Inf(1)
+	return []bound{
+		{"move_moves", 60, many},
+		{"move_reads_sent", 10_000, many},
+		{"move_checkouts_sent", 400, many},
+		{"move_chaos_moves", 30, many},
+		{"move_chaos_acknowledged_orders", 250, many},
 	}
 }

@@ -23,17 +23,20 @@ type report struct {
 	figures, talk io.Writer
 	bounds        []bound // that the figures have to keep
 
-	passed          int
-	failed, skipped []string
-	measured        map[string]float64   // figures by name
-	lines           map[[2]string]string // a line that isn't whole yet, by package and test
-	output          map[[2]string][]byte // what a test has said, until it passes
+	passed   int
+	failed   [][2]string // by package and test; without a test it is the package
+	skipped  []string
+	fatal    map[string]bool      // packages that showed more than a test that failed: a data race, a panic
+	again    []string             // tests that passed when they were run once more
+	measured map[string]float64   // figures by name
+	lines    map[[2]string]string // a line that isn't whole yet, by package and test
+	output   map[[2]string][]byte // what a test has said, until it passes
 }
 
 func newReport(figures, talk io.Writer) *report {
 	return &report{
 		figures: figures, talk: talk,
-		measured: map[string]float64{}, lines: map[[2]string]string{}, output: map[[2]string][]byte{},
+		fatal: map[string]bool{}, measured: map[string]float64{}, lines: map[[2]string]string{}, output: map[[2]string][]byte{},
 	}
 }
 
@@ -79,6 +82,9 @@ func (r *report) line(id [2]string, text string) error {
 		return nil
 	}
 	r.lines[id] = rest
+	if strings.HasPrefix(line, "WARNING: DATA RACE") || strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") {
+		r.fatal[id[0]] = true
+	}
 	if !strings.HasPrefix(line, "figure ") {
 		return nil
 	}
@@ -103,7 +109,7 @@ func (r *report) end(id [2]string, e event) {
 			fmt.Fprintf(r.talk, "ok    %s\t%.1fs\n", e.Package, e.Elapsed)
 		case "fail":
 			fmt.Fprintf(r.talk, "FAIL  %s\t%.1fs\n%s", e.Package, e.Elapsed, r.output[id])
-			r.failed = append(r.failed, e.Package)
+			r.failed = append(r.failed, id)
 			r.unended(e.Package)
 		}
 		delete(r.output, id)
@@ -114,7 +120,7 @@ func (r *report) end(id [2]string, e event) {
 	case "pass":
 		r.passed++
 	case "fail":
-		r.failed = append(r.failed, name)
+		r.failed = append(r.failed, id)
 		_, _ = r.talk.Write(r.output[id])
 	case "skip":
 		r.skipped = append(r.skipped, name)
@@ -136,8 +142,8 @@ func (r *report) unended(pkg string) {
 // verdict says what falls short, or nil.
 func (r *report) verdict() error {
 	var errs []error
-	for _, f := range r.failed {
-		errs = append(errs, fmt.Errorf("%s failed", f))
+	for _, id := range r.failed {
+		errs = append(errs, fmt.Errorf("%s failed", strings.TrimSuffix(id[0]+"."+id[1], ".")))
 	}
 	for _, s := range r.skipped {
 		errs = append(errs, fmt.Errorf("%s was skipped", s))

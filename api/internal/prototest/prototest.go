@@ -22,6 +22,8 @@ import (
 	_ "google.golang.org/protobuf/types/known/structpb"
 	_ "google.golang.org/protobuf/types/known/timestamppb"
 	_ "google.golang.org/protobuf/types/known/wrapperspb"
+
+	_ "github.com/cleavehq/cleave/proto/cleave/v1"
 )
 
 // File is a contract in the making, of the package test.v1. Types are written as in a proto: "int64", "Inner" for a message of the file,
@@ -36,7 +38,7 @@ func New(t testing.TB) *File {
 	return &File{t, &descriptorpb.FileDescriptorProto{
 		Name: proto.String("test.proto"), Package: proto.String("test.v1"), Syntax: proto.String("proto3"),
 		Dependency: []string{
-			"buf/validate/validate.proto", "google/api/annotations.proto", "google/protobuf/any.proto", "google/protobuf/duration.proto",
+			"buf/validate/validate.proto", "cleave/v1/options.proto", "google/api/annotations.proto", "google/protobuf/any.proto", "google/protobuf/duration.proto",
 			"google/protobuf/empty.proto", "google/protobuf/field_mask.proto", "google/protobuf/struct.proto", "google/protobuf/timestamp.proto",
 			"google/protobuf/wrappers.proto",
 		},
@@ -123,8 +125,16 @@ func field(name, kind string, number int) *descriptorpb.FieldDescriptorProto {
 	return fd
 }
 
-// Service adds a service. A method is "NAME IN OUT [OPTIONS]": IN and OUT are messages of the file, OUT with "stream:" before it when it is
-// a stream, and OPTIONS are MethodOptions: `Get In Out [google.api.http]{get:"/v1/x"}`.
+// full is the whole name of a type, which is of the file unless there is a dot in it.
+func full(name string) string {
+	if strings.Contains(name, ".") {
+		return "." + name
+	}
+	return ".test.v1." + name
+}
+
+// Service adds a service. A method is "NAME IN OUT [OPTIONS]": IN and OUT are messages, with "stream:" before them when they are streams, and
+// OPTIONS are MethodOptions. One with a route is exposed to everybody, unless it says otherwise: `Get In Out [google.api.http]{get:"/v1/x"}`.
 func (f *File) Service(name string, methods ...string) *File {
 	s := &descriptorpb.ServiceDescriptorProto{Name: &name}
 	for _, line := range methods {
@@ -132,10 +142,14 @@ func (f *File) Service(name string, methods ...string) *File {
 		in, clientStream := strings.CutPrefix(words[1], "stream:")
 		out, serverStream := strings.CutPrefix(words[2], "stream:")
 		m := &descriptorpb.MethodDescriptorProto{
-			Name: &words[0], InputType: proto.String(".test.v1." + in), OutputType: proto.String(".test.v1." + out),
+			Name: &words[0], InputType: proto.String(full(in)), OutputType: proto.String(full(out)),
 			ClientStreaming: &clientStream, ServerStreaming: &serverStream, Options: &descriptorpb.MethodOptions{},
 		}
-		f.text(words[3], m.Options)
+		options := words[3]
+		if strings.Contains(options, "google.api.http") && !strings.Contains(options, "cleave.v1.method") {
+			options += ` [cleave.v1.method]{expose:true public:true}`
+		}
+		f.text(options, m.Options)
 		s.Method = append(s.Method, m)
 	}
 	f.p.Service = append(f.p.Service, s)

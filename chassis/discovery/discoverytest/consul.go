@@ -39,7 +39,7 @@ func StartConsul(t *testing.T) *Agent {
 // StartDurableConsul is StartConsul for a server that knows after a restart what it knew before.
 func StartDurableConsul(t *testing.T) *Agent {
 	t.Helper()
-	return start(t, "-server", "-bootstrap-expect=1", "-node=durable", "-data-dir="+t.TempDir())
+	return start(t, "-server", "-bootstrap-expect=1", "-node=durable", "-data-dir="+t.TempDir(), "-hcl=performance { raft_multiplier = 1 }")
 }
 
 func start(t *testing.T, mode ...string) *Agent {

@@ -6,6 +6,7 @@ package callctx
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net/textproto"
 	"sync"
@@ -67,6 +68,9 @@ func (p *probe) Value(key any) any {
 // AfterFunc keeps package context from starting a goroutine.
 func (p *probe) AfterFunc(func()) func() bool { return func() bool { return true } }
 
+// PeerKey is under what a Context has its Peer.
+type PeerKey struct{}
+
 // Context is a context.Context. It is made by Init, and ends by Cancel at the latest; then it may still be asked, but not used again.
 type Context struct {
 	parent   context.Context
@@ -74,6 +78,9 @@ type Context struct {
 	deadline time.Time
 	span     span
 	from     trace.SpanContext // the caller's
+
+	// Peer is the TLS of the connection that the call came by; nil for none. It is to be set after Init, and found under PeerKey.
+	Peer *tls.ConnectionState
 
 	inner atomic.Pointer[context.Context] // made when somebody waits
 
@@ -171,6 +178,8 @@ func (c *Context) Cancel() {
 // Value implements context.Context: it knows the trace, go-micro's metadata, and how package context ties a child to it.
 func (c *Context) Value(key any) any {
 	switch key {
+	case PeerKey{}:
+		return c.Peer
 	case c.keys.span:
 		return &c.span
 	case c.keys.meta:

@@ -2,6 +2,7 @@ package lane
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -49,6 +50,7 @@ type Server struct {
 	s      *Service
 	ctx    context.Context // ends with the connection
 	cancel context.CancelFunc
+	tls    *tls.ConnectionState // nil for none
 
 	// With conn.mu:
 	last     uint32 // the newest call
@@ -71,6 +73,10 @@ type serverCall struct {
 // NewServer makes the serving side of nc, from which Magic was not read yet. Serve runs it.
 func NewServer(nc net.Conn, conf Config, s *Service) *Server {
 	c := &Server{conn: newConn(nc, conf), s: s, calls: map[uint32]*serverCall{}, idle: make(chan struct{})}
+	if t, ok := nc.(*tls.Conn); ok {
+		state := t.ConnectionState()
+		c.tls = &state
+	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.tick, c.beat = serverTick, c.keepAlive
 	return c
@@ -245,6 +251,7 @@ func (c *Server) call(f frame) error {
 		until = time.Now().Add(h.Timeout)
 	}
 	call.ctx.Init(c.ctx, c.s.Keys, until, h.Span, c.s.Incoming(h.Meta))
+	call.ctx.Peer = c.tls
 
 	c.mu.Lock()
 	if f.id <= c.last {

@@ -20,14 +20,19 @@ type Stream struct {
 	from   uint64
 
 	// With c.mu:
-	queue    [][]byte // received, not yet taken
-	waiting  int      // bytes of them, as the window counts
-	taken    int      // bytes that the sender was not yet told of
-	credit   int      // what the peer still takes
-	peerDone bool     // it sends nothing more
+	queue    []byte // received, not yet taken: each message with its length before it
+	waiting  int    // bytes of what was not yet read, as the window counts
+	taken    int    // bytes that the sender was not yet told of
+	credit   int    // what the peer still takes
+	peerDone bool   // it sends nothing more
 	sendDone bool
 	err      error         // how it ended; io.EOF is well
 	moved    chan struct{} // closed when any of this changes; nil when nobody waits
+
+	// Of the goroutine that receives:
+	mine   []byte // a former queue, from which it reads
+	taking []byte // mine from its beginning, to be used again
+	read   int    // bytes that it has read and not yet accounted for, as the window counts
 }
 
 // Open opens a stream. It ends with ctx, or when Recv has returned an error.
@@ -87,9 +92,12 @@ func (s *Stream) Send(m proto.Message) error {
 	if uint64(size) > s.c.peer.maxMessage { //nolint:gosec // a size
 		return problem.ResourceExhausted("MESSAGE_TOO_LARGE", "a message of %d bytes is larger than the %d that are allowed", size, s.c.peer.maxMessage)
 	}
-	body, err := encode(make([]byte, 0, size), m)
-	if err != nil {
-		return problem.Internal(err)
+	var body []byte
+	var err error
+	if size > small {
+		if body, err = encode(make([]byte, 0, size), m); err != nil {
+			return problem.Internal(err)
+		}
 	}
 	c := s.c
 	c.mu.Lock()
@@ -111,9 +119,17 @@ func (s *Stream) Send(m proto.Message) error {
 		c.mu.Unlock()
 		return err
 	}
-	s.credit -= size + overhead
 	start := c.put(dataFrame, s.id)
-	c.buf = append(c.buf, body...)
+	if body != nil {
+		c.buf = append(c.buf, body...)
+	} else if body, err = encode(c.buf, m); err != nil {
+		c.buf = c.buf[:start]
+		c.mu.Unlock()
+		return problem.Internal(err)
+	} else {
+		c.buf = body
+	}
+	s.credit -= size + overhead
 	c.end(start)
 	c.flush(false)
 	return nil
@@ -131,8 +147,39 @@ func (s *Stream) CloseSend() {
 
 // Recv receives a message. io.EOF is a good end; another error is a *Broken, a *problem.Error, or ctx's.
 func (s *Stream) Recv(m proto.Message) error {
+	if len(s.mine) == 0 || s.read >= int(s.c.own.window)/2 { //nolint:gosec // our own
+		if err := s.more(); err != nil {
+			return err
+		}
+	}
+	n := binary.NativeEndian.Uint32(s.mine)
+	b := s.mine[4 : 4+n]
+	s.mine = s.mine[4+n:]
+	s.read += len(b) + overhead
+	if err := proto.Unmarshal(b, m); err != nil {
+		return problem.InvalidArgument("BAD_MESSAGE", "the message is not what the contract says").Because(err)
+	}
+	return nil
+}
+
+// more accounts for what was read, tells the sender when that is half of the window, and takes what came in the meantime when there is
+// nothing left to read: it waits for that.
+func (s *Stream) more() error {
 	c := s.c
 	c.mu.Lock()
+	s.waiting -= s.read
+	s.taken += s.read
+	s.read = 0
+	if s.taken >= int(c.own.window)/2 && s.err == nil { //nolint:gosec // our own
+		c.control(windowFrame, s.id, binary.AppendUvarint(nil, uint64(s.taken))) //nolint:gosec // positive
+		s.taken = 0
+		c.flush(false)
+		c.mu.Lock()
+	}
+	if len(s.mine) > 0 {
+		c.mu.Unlock()
+		return nil
+	}
 	for len(s.queue) == 0 {
 		if err := s.err; err != nil {
 			c.mu.Unlock()
@@ -148,21 +195,12 @@ func (s *Stream) Recv(m proto.Message) error {
 			return err
 		}
 	}
-	b := s.queue[0]
-	s.queue[0] = nil
-	if s.queue = s.queue[1:]; len(s.queue) == 0 {
-		s.queue = nil
+	spare := s.taking[:0]
+	if cap(spare) > int(c.own.window) { //nolint:gosec // our own
+		spare = nil
 	}
-	n := len(b) + overhead
-	s.waiting -= n
-	if s.taken += n; s.taken >= int(c.own.window)/2 && s.err == nil { //nolint:gosec // our own
-		c.control(windowFrame, s.id, binary.AppendUvarint(nil, uint64(s.taken))) //nolint:gosec // positive
-		s.taken = 0
-	}
-	c.flush(false)
-	if err := proto.Unmarshal(b, m); err != nil {
-		return problem.InvalidArgument("BAD_MESSAGE", "the message is not what the contract says").Because(err)
-	}
+	s.mine, s.taking, s.queue = s.queue, s.queue, spare
+	c.mu.Unlock()
 	return nil
 }
 
@@ -196,7 +234,8 @@ func (c *conn) streamFrame(s *Stream, f frame) error {
 		if s.waiting+s.taken > int(c.own.window) || s.peerDone { //nolint:gosec // our own
 			return broken("it sends more than the window")
 		}
-		s.queue = append(s.queue, append(make([]byte, 0, len(f.payload)), f.payload...))
+		s.queue = binary.NativeEndian.AppendUint32(s.queue, uint32(len(f.payload))) //nolint:gosec // at most maxPayload
+		s.queue = append(s.queue, f.payload...)
 		s.waiting += len(f.payload) + overhead
 	case endFrame:
 		s.peerDone = true

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc/codes"
@@ -31,6 +32,8 @@ type Env struct {
 	Laws []verify.Across
 	// Books are what `cleave verify` reads besides the modules' databases.
 	Books []Book
+	// Now is the modules' clock; time.Now when nil.
+	Now func() time.Time
 }
 
 // Book is a database that isn't a module's.
@@ -168,8 +171,9 @@ cleave/config/, and from defaults: the first of these that has one. Exit codes: 
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	globalFlags(root.PersistentFlags())
-	root.AddGroup(&cobra.Group{ID: "run", Title: "Run:"}, &cobra.Group{ID: "move", Title: "Move modules:"}, &cobra.Group{ID: "speak", Title: "Speak to what runs:"})
-	root.AddCommand(a.up(), a.runModules(), a.gateway(), a.extract(), a.absorb(), a.topology(), a.verify(), a.services(), a.describe(), a.call(), a.stream(), a.events(), a.shop(), a.healthcheck(), a.version())
+	root.AddGroup(&cobra.Group{ID: "run", Title: "Run:"}, &cobra.Group{ID: "move", Title: "Move modules:"}, &cobra.Group{ID: "speak", Title: "Speak to what runs:"},
+		&cobra.Group{ID: "edge", Title: "Guard the gateway:"})
+	root.AddCommand(a.up(), a.runModules(), a.gateway(), a.extract(), a.absorb(), a.topology(), a.verify(), a.services(), a.describe(), a.call(), a.stream(), a.events(), a.shop(), a.apikey(), a.policy(), a.healthcheck(), a.version())
 	return root
 }
 

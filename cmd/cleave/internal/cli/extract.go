@@ -20,6 +20,9 @@ import (
 	"github.com/cleavehq/cleave/cmd/cleave/internal/move"
 )
 
+// starter starts a host, and returns what receives when it ends.
+type starter = func(context.Context) (<-chan error, error)
+
 func (a *app) extract() *cobra.Command {
 	var to string
 	var manual bool
@@ -35,11 +38,11 @@ new process goes on when this command ends; its output is in DATA/hosts/HOST.log
 		Example:           "  cleave extract order\n  cleave extract order --registry consul --data-url-file database --broker nats://127.0.0.1:4222\n  cleave extract order --to orders --manual    # the operator starts host orders",
 		ValidArgsFunction: a.completeModules,
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.move(c, args[0], cmp.Or(to, args[0]), func(s settings, name string) func(context.Context) error {
+			return a.move(c, args[0], cmp.Or(to, args[0]), func(s settings, name string) starter {
 				if manual {
 					return nil
 				}
-				return func(ctx context.Context) error { return a.spawn(ctx, s, args[0], name) }
+				return func(context.Context) (<-chan error, error) { return a.spawn(s, args[0], name) }
 			})
 		},
 	}
@@ -58,7 +61,7 @@ it go. A process that extract started ends when it has no module left.`,
 		Example:           "  cleave absorb order\n  cleave absorb order --to main --registry consul",
 		ValidArgsFunction: a.completeModules,
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.move(c, args[0], to, func(settings, string) func(context.Context) error { return nil })
+			return a.move(c, args[0], to, func(settings, string) starter { return nil })
 		},
 	}
 	c.Flags().StringVar(&to, "to", mainHost, "host that the module comes back to; it runs already")
@@ -79,7 +82,7 @@ func moveFlags(c *cobra.Command) {
 }
 
 // move runs a move. start returns what starts the new host, or nil.
-func (a *app) move(c *cobra.Command, module, to string, start func(settings, string) func(context.Context) error) (err error) {
+func (a *app) move(c *cobra.Command, module, to string, start func(settings, string) starter) (err error) {
 	if _, err := a.choose([]string{module}); err != nil {
 		return usagef("there is no module %q", module)
 	}
@@ -88,7 +91,7 @@ func (a *app) move(c *cobra.Command, module, to string, start func(settings, str
 		return err
 	}
 	defer func() { err = errors.Join(err, se.Close()) }()
-	store, err := topologyStore(se.s)
+	store, err := topologyStore(se.s, se.log)
 	if err != nil {
 		return err
 	}
@@ -105,7 +108,7 @@ func (a *app) move(c *cobra.Command, module, to string, start func(settings, str
 		return problem.Unavailable(rpc.ReasonNotInRegistry, "no instance of %s is in the registry", module)
 	}
 	if err != nil {
-		return err
+		return errors.New(err.Error()) // whole: the code of a call within is not that of the move
 	}
 	if se.s.Output == "json" {
 		return a.json(map[string]any{"module": module, "host": to, "seconds": time.Since(begin).Seconds()})
@@ -127,28 +130,28 @@ func author() string {
 }
 
 // spawn starts a host with one module as a process that outlives this one. Its settings go by the environment, which nobody else can read.
-func (a *app) spawn(ctx context.Context, s settings, module, name string) error {
+func (a *app) spawn(s settings, module, name string) (<-chan error, error) {
 	if s.Broker == embedded {
 		var err error
 		if s.Broker, err = embeddedBroker(s); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	self, err := os.Executable()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	dir, err := filepath.Abs(s.Data.Dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	path := filepath.Join(dir, "hosts", name+".log")
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
+		return nil, err
 	}
 	log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600) //nolint:gosec // in the folder of the data
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { _ = log.Close() }()                               // the new process has it
 	cmd := exec.Command(self, "run", "--modules", module, "--leave") //nolint:gosec,noctx // itself; and it is to go on when ctx ends
@@ -159,20 +162,13 @@ func (a *app) spawn(ctx context.Context, s settings, module, name string) error 
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
-		return err
+		return nil, err
 	}
 	pid := cmd.Process.Pid
 	_, _ = fmt.Fprintf(a.env.Stderr, "  process %d, its output is in %s\n", pid, path)
 	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	select { // what is wrong with its settings shows at once
-	case err := <-ended:
-		return fmt.Errorf("it ended: %w\n%s", cmp.Or(err, errLeft), tailOf(path))
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(300 * time.Millisecond):
-		return nil
-	}
+	go func() { ended <- fmt.Errorf("%w\n%s", cmp.Or(cmd.Wait(), errLeft), tailOf(path)) }()
+	return ended, nil
 }
 
 // tailOf is the end of a file, for an error.

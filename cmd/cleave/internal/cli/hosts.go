@@ -45,7 +45,7 @@ func hostName(s settings, what serving) string {
 func topologyFile(s settings) string { return filepath.Join(s.Data.Dir, "topology.json") }
 
 // topologyStore opens the store of the rules: Consul's, when that is the registry, else a file beside the data.
-func topologyStore(s settings) (topology.Store, error) {
+func topologyStore(s settings, log *slog.Logger) (topology.Store, error) {
 	if s.Registry != registryConsul {
 		return topology.NewFile(topologyFile(s), time.Now), nil
 	}
@@ -53,7 +53,7 @@ func topologyStore(s settings) (topology.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return topology.NewConsul(c, topology.DefaultPrefix, time.Now), nil
+	return topology.NewConsul(c, topology.DefaultPrefix, time.Now, log), nil
 }
 
 // rulesWait is how long a process waits for the first rules; then it starts without, and takes them when they come.
@@ -61,7 +61,7 @@ const rulesWait = 3 * time.Second
 
 // topology follows the rules until the parts are closed.
 func (p *parts) topology(ctx context.Context, s settings, log *slog.Logger) (*topology.Table, error) {
-	store, err := topologyStore(s)
+	store, err := topologyStore(s, log)
 	if err != nil {
 		return nil, err
 	}
@@ -158,11 +158,11 @@ const (
 	leaveAfter = 8 // times in a row that nothing ran
 )
 
-// left returns errLeft when the host has had a module, and has none any more.
+// left returns errLeft when the host has had no module for a while: it has let go what it had, or the move that started it was taken back.
 func left(ctx context.Context, h *host.Host) error {
 	tick := time.NewTicker(leaveEvery)
 	defer tick.Stop()
-	had, empty := false, 0
+	empty := 0
 	for {
 		select {
 		case <-ctx.Done():
@@ -170,8 +170,8 @@ func left(ctx context.Context, h *host.Host) error {
 		case <-tick.C:
 		}
 		if len(h.Addresses()) > 0 {
-			had, empty = true, 0
-		} else if empty++; had && empty >= leaveAfter {
+			empty = 0
+		} else if empty++; empty >= leaveAfter {
 			return errLeft
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -34,6 +35,9 @@ type settings struct {
 		Dir string `koanf:"dir" layers:"local"`
 		URL string `koanf:"url" secret:"url"`
 	} `koanf:"data"`
+	Module struct {
+		Version string `koanf:"version" layers:"local"`
+	} `koanf:"module"`
 	Direct    bool   `koanf:"direct" layers:"local"`
 	Host      string `koanf:"host" layers:"local"`
 	Leave     bool   `koanf:"leave" layers:"local"` // end when the topology has placed every module elsewhere; extract says so to what it starts
@@ -43,6 +47,14 @@ type settings struct {
 		Level  string `koanf:"level"`
 		Format string `koanf:"format"`
 	} `koanf:"log"`
+	Auth struct {
+		Issuer   string `koanf:"issuer"`
+		Audience string `koanf:"audience"`
+		JWKS     string `koanf:"jwks"`
+	} `koanf:"auth"`
+	CORS struct {
+		Origins []string `koanf:"origins"`
+	} `koanf:"cors"`
 	Failpoints string `koanf:"failpoints" layers:"local"`
 	Output     string `koanf:"output" layers:"local"`
 }
@@ -85,9 +97,25 @@ func (s settings) Validate() error {
 	if s.Host != "" && !topology.ValidHost(s.Host) {
 		errs = append(errs, config.Invalid("host", "%q has other than a-z, 0-9 and _.+-, or more than 63 of them", s.Host))
 	}
+	if v := s.Module.Version; len(v) > 100 || strings.ContainsFunc(v, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		errs = append(errs, config.Invalid("module.version", "%q has other than visible ASCII characters, or more than 100 of them", v))
+	}
 	if s.Listen != "" {
 		if _, _, err := net.SplitHostPort(s.Listen); err != nil && strings.Contains(s.Listen, ":") {
 			errs = append(errs, config.Invalid("listen", "%q is not an address, such as 127.0.0.1:8080", s.Listen))
+		}
+	}
+	if s.Auth.Issuer != "" && s.Auth.Audience == "" {
+		errs = append(errs, config.Invalid("auth.audience", "an issuer of tokens needs one, so that tokens for others are not taken"))
+	}
+	for key, u := range map[string]string{"auth.issuer": s.Auth.Issuer, "auth.jwks": s.Auth.JWKS} {
+		if u != "" && !strings.HasPrefix(u, "https://") && !strings.HasPrefix(u, "http://127.0.0.1") && !strings.HasPrefix(u, "http://localhost") {
+			errs = append(errs, config.Invalid(key, "%q is no https address", u))
+		}
+	}
+	for _, o := range s.CORS.Origins {
+		if u, err := url.Parse(o); o != "*" && (err != nil || u.Scheme+"://"+u.Host != o || u.Host == "") {
+			errs = append(errs, config.Invalid("cors.origins", "%q is no origin, such as https://shop.example", o))
 		}
 	}
 	if _, err := fault.Parse(s.Failpoints); err != nil {
@@ -109,6 +137,14 @@ func globalFlags(f *pflag.FlagSet) {
 	f.StringP("output", "o", d.Output, "table or json")
 }
 
+// gatewayFlags are those of commands that run the gateway.
+func gatewayFlags(f *pflag.FlagSet) {
+	f.String("auth-issuer", "", "OpenID Connect issuer whose access tokens are taken, beside the shop's own: https://id.example.com")
+	f.String("auth-audience", "", "audience that its tokens must have")
+	f.StringSlice("cors-origins", nil, "origins whose pages may call from a browser, such as https://shop.example, or *; default: none")
+	f.String("auth-jwks", "", "where its keys are; default: discovered at the issuer")
+}
+
 // hostFlags are those of commands that run modules.
 func hostFlags(f *pflag.FlagSet, broker string) {
 	d := defaults()
@@ -119,6 +155,7 @@ func hostFlags(f *pflag.FlagSet, broker string) {
 	f.String("advertise", "", "host that others reach this one at; default the one it listens on")
 	f.String("failpoints", "", "for tests: places where this process dies, fails or waits, such as order.reserve.after=kill;outbox.publish.before=error*2")
 	f.String("host", "", "name of this host, by which the topology knows it; default main for up, else its modules")
+	f.String("module-version", "", "version of the modules in the registry, by which the topology may split calls; default the binary's")
 	f.Bool("direct", d.Direct, "call modules of the same process directly; false: over the wire, as if they ran elsewhere")
 }
 

@@ -39,11 +39,11 @@ cleave/topology/, when Consul is the registry; else in topology.json beside the 
 
 // withStore opens the store of the rules.
 func (a *app) withStore(c *cobra.Command, fn func(context.Context, settings, topology.Store) error) error {
-	s, _, err := a.settings(c)
+	s, log, err := a.settings(c)
 	if err != nil {
 		return err
 	}
-	store, err := topologyStore(s)
+	store, err := topologyStore(s, log)
 	if err != nil {
 		return err
 	}

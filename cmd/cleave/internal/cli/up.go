@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ import (
 	"github.com/cleavehq/cleave/api"
 	"github.com/cleavehq/cleave/chassis/fault"
 	"github.com/cleavehq/cleave/chassis/host"
+	"github.com/cleavehq/cleave/chassis/resilience"
 	catalogv1 "github.com/cleavehq/cleave/proto/shop/catalog/v1"
 	inventoryv1 "github.com/cleavehq/cleave/proto/shop/inventory/v1"
 	"github.com/cleavehq/cleave/services/catalog/shopify"
@@ -48,6 +50,7 @@ embedded NATS unless told otherwise. The first time it loads a sample shop. Ctrl
 	c.Flags().String("listen", "127.0.0.1:8080", "address of the gateway")
 	c.Flags().BoolVar(&noSample, "no-sample", false, "don't load the sample shop into an empty catalogue")
 	hostFlags(c.Flags(), embedded)
+	gatewayFlags(c.Flags())
 	return c
 }
 
@@ -89,6 +92,8 @@ func (a *app) gateway() *cobra.Command {
 	}
 	c.Flags().String("listen", "127.0.0.1:8080", "address to listen on")
 	c.Flags().String("advertise", "", "host that others reach this one at; default the one it listens on")
+	c.Flags().String("data-dir", defaults().Data.Dir, "folder where API keys and policy overrides are, without Consul")
+	gatewayFlags(c.Flags())
 	return c
 }
 
@@ -137,6 +142,10 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
+	guard, err := resilience.NewClient(resilience.ClientConfig{Log: log, Metrics: metrics})
+	if err != nil {
+		return err
+	}
 	var ln net.Listener
 	if what.gateway { // before anything is started: a port that is taken is the most common mistake
 		if ln, err = listen(ctx, s.Listen); err != nil {
@@ -166,7 +175,8 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 		}
 		conf := host.Config{
 			Modules: what.modules, Registry: reg, Broker: b, DataURL: s.Data.URL, DataDir: s.Data.Dir, Advertise: s.Advertise,
-			Version: version().Version, HostName: name, Log: log, Metrics: metrics, Fault: points, Remote: !s.Direct, Topology: table,
+			Version: cmp.Or(s.Module.Version, version().Version), HostName: name, Log: log, Metrics: metrics, Fault: points,
+			Remote: !s.Direct, Topology: table, Now: a.env.Now, Guard: guard,
 		}
 		if !what.gateway {
 			conf.Listen = s.Listen
@@ -183,16 +193,29 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 			return err
 		}
 		calls = h.Client()
-	} else if calls, err = p.client(reg, table, log); err != nil {
-		return err
+	} else {
+		raw, err := p.client(reg, table, log)
+		if err != nil {
+			return err
+		}
+		calls = guard.Wrap(raw)
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	if what.gateway {
-		gw, err := api.New(api.Config{
+		conf, err := edge(s, calls, api.Config{
 			Registry: reg, Client: calls, Log: log, Metrics: metrics, Version: version().Version, Advertise: s.Advertise,
 		})
 		if err != nil {
 			return err
+		}
+		gw, err := api.New(conf)
+		if err != nil {
+			return err
+		}
+		if len(what.modules) > 0 {
+			if err := adminKey(ctx, s, log); err != nil {
+				return err
+			}
 		}
 		g.Go(func() error { return gw.Serve(ctx, ln) })
 	}
@@ -333,6 +356,7 @@ func (a *app) banner(s settings, what serving, base, brokerIs string) {
 			data = "PostgreSQL, " + redacted(s.Data.URL)
 		}
 		line("data", data)
+		line("key", "may do everything, in "+adminKeyFile(s))
 	}
 	fmt.Fprintf(&b, "\nTry:\n  curl '%s/v1/products?page_size=3'\n\nCtrl-C stops it.\n", base)
 	_, _ = fmt.Fprint(a.env.Stdout, b.String())

@@ -13,6 +13,14 @@ func scanState(rows *sql.Rows) (id, state string, err error) {
 	return id, state, err
 }
 
+// use is what the pricing module says of an order's use of a coupon.
+type use struct{ state, coupon string }
+
+func scanUse(rows *sql.Rows) (id string, u use, err error) {
+	err = rows.Scan(&id, &u.state, &u.coupon)
+	return id, u, err
+}
+
 // cartsKnowTheirOrders: who bought a cart doesn't find it full.
 func cartsKnowTheirOrders() verify.Across {
 	return verify.Across{
@@ -39,7 +47,8 @@ func cartsKnowTheirOrders() verify.Across {
 	}
 }
 
-// couponsAreUsedByOrders: a use is final for a paid order and given back by a cancelled one.
+// couponsAreUsedByOrders: a use is final for a paid order that holds one, and given back by a cancelled one, whenever it was called off. With
+// pricing's own laws, that a coupon counts its redemptions and stays within its limit, a coupon's uses are the orders that hold one.
 func couponsAreUsedByOrders() verify.Across {
 	return verify.Across{
 		Name: "coupons_are_used_by_orders", Modules: []string{orders, prices},
@@ -50,17 +59,19 @@ func couponsAreUsedByOrders() verify.Across {
 				return err
 			}
 			return each(ctx, v[orders], orderQuery, scanOrder, func(page []row[sale]) error {
-				found, err := find(ctx, v[prices], "SELECT id, state FROM redemption WHERE coupon <> '' AND id IN (%s)", page, scanState)
+				found, err := find(ctx, v[prices], "SELECT id, state, coupon FROM redemption WHERE coupon <> '' AND id IN (%s)", page, scanUse)
 				if err != nil {
 					return err
 				}
 				for _, o := range page {
-					state := ""
-					for _, s := range found[o.id] {
-						state = s
+					var is use
+					for _, u := range found[o.id] {
+						is = u
 					}
-					if state == "reserved" && (o.v.paid() || o.v.state == cancelled) || o.v.paid() && o.v.coupon != "" && state != "committed" {
-						report("order=%s state=%s coupon=%s redemption=%s", o.id, o.v.state, o.v.coupon, state)
+					held := is.state != "" && is.state != "released"
+					want := use{state: "committed", coupon: o.v.coupon}
+					if o.v.state == cancelled && held || o.v.paid() && o.v.coupon != "" && is != want || o.v.paid() && o.v.coupon == "" && held {
+						report("order=%s state=%s coupon=%s redemption=%s of=%s", o.id, o.v.state, o.v.coupon, is.state, is.coupon)
 					}
 				}
 				return nil

@@ -206,6 +206,8 @@ func breaks() map[string][]string {
 		"coupons_are_used_by_orders": {
 			"pricing: UPDATE redemption SET state = 'reserved' WHERE id = 'o2'", "pricing: UPDATE redemption SET state = 'released' WHERE id = 'o1'",
 			"pricing: DELETE FROM redemption WHERE id = 'o1'", "pricing: INSERT INTO redemption VALUES ('o9', 'committed', 'q', 'TEN', 1, 1)",
+			"pricing: UPDATE redemption SET state = 'committed' WHERE id = 'o2'", "pricing: UPDATE redemption SET coupon = 'FIVE' WHERE id = 'o1'",
+			"pricing: UPDATE redemption SET coupon = 'TEN' WHERE id = 'o3'", "order: UPDATE orders SET coupon_code = '' WHERE id = 'o1'",
 		},
 		"carts_know_their_orders": {"cart: UPDATE carts SET state = 1", "cart: UPDATE carts SET id = 'c9' WHERE id = 'c1'"},
 		"orders_are_fulfilled": {

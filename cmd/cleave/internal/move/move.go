@@ -27,8 +27,8 @@ type Config struct {
 	To string
 	// Author of the changes.
 	Author string
-	// Start starts the host To; nil when it runs already, or another will start it.
-	Start func(context.Context) error
+	// Start starts the host To, and returns what receives an error when it ends; nil when it runs already, or another will start it.
+	Start func(context.Context) (ended <-chan error, err error)
 	// Steps are the parts of the calls, in percent, that go to the new host one after the other; the last is 100. Default 1, 10, 50, 100.
 	Steps []int
 	// Hold is how long each step is watched; default 1 s.
@@ -59,6 +59,7 @@ type mover struct {
 	rule  topology.Rule // as the store has it
 	begin []topology.Share
 	old   []topology.Share // the hosts that the module leaves, and how the calls are split among them
+	ended <-chan error     // receives when the host that was started ends; nil for none
 }
 
 // Run moves the module. When the new host does badly, or ctx ends before all calls go there, it takes the move back, and the error is
@@ -82,9 +83,9 @@ func Run(ctx context.Context, c Config) error {
 	if err := m.look(ctx); err != nil {
 		return err
 	}
-	if len(m.old) == 0 {
-		c.Say("%s runs on %s already, and nowhere else", c.Module, c.To)
-		return nil
+	if m.there() {
+		c.Say("%s is placed on %s already, and nowhere else", c.Module, c.To)
+		return m.gone(ctx)
 	}
 	if err := m.shift(ctx); err != nil {
 		return m.back(ctx, err)
@@ -122,24 +123,52 @@ func (m *mover) look(ctx context.Context) error {
 			return fmt.Errorf("the calls of %s are split by version (%s); end that first: cleave topology set", m.Module, s)
 		}
 	}
-	hosts := m.hosts()
-	if len(hosts) == 0 {
-		return fmt.Errorf("%s: %w", m.Module, ErrNowhere)
+	hosts, err := m.known(ctx)
+	if err != nil {
+		return err
 	}
-	if len(m.begin) == 0 {
+	for _, s := range m.begin { // also those that nothing is seen of: the registry may not know all yet
+		if s.Host != m.To {
+			m.old = append(m.old, topology.Share{Host: s.Host, Weight: max(s.Weight, 1)})
+		}
+	}
+	if len(m.old) == 0 { // no rule; or a move that died after its last change, and others that have not left, or that stand in for a dead host
 		for name, addresses := range hosts {
 			if name != m.To {
 				m.old = append(m.old, topology.Share{Host: name, Weight: len(addresses)})
 			}
 		}
 	}
-	for _, s := range m.begin {
-		if s.Host != m.To && len(hosts[s.Host]) > 0 {
-			m.old = append(m.old, topology.Share{Host: s.Host, Weight: max(s.Weight, 1)})
-		}
-	}
 	slices.SortFunc(m.old, func(a, b topology.Share) int { return cmp.Compare(a.Host, b.Host) })
 	return nil
+}
+
+// there says that the module is on its new host, and that no other is to run it.
+func (m *mover) there() bool {
+	if len(m.hosts()[m.To]) == 0 {
+		return false
+	}
+	return len(m.old) == 0 || len(m.begin) == 1 && m.begin[0].Host == m.To
+}
+
+// settles is how long a registry that is asked for the first time may take to know every instance: with mdns they answer one by one.
+const settles = time.Second
+
+// known waits until the registry has instances, on the new host too when the rule sends calls there, or has had time for it.
+func (m *mover) known(ctx context.Context) (map[string][]string, error) {
+	end := time.Now().Add(settles)
+	for {
+		hosts := m.hosts()
+		all := len(hosts) > 0 && (m.percent() == 0 || len(hosts[m.To]) > 0)
+		if late := time.Now().After(end); all || late && len(hosts) > 0 {
+			return hosts, nil
+		} else if late {
+			return nil, fmt.Errorf("%s: %w", m.Module, ErrNowhere)
+		}
+		if err := pause(ctx, 20*time.Millisecond); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // hosts are the addresses of the module's instances, by host.
@@ -204,10 +233,17 @@ func (m *mover) write(ctx context.Context, shares []topology.Share, reason strin
 			m.rule = r
 			return nil
 		}
-		if errors.Is(err, topology.ErrConflict) && m.written(ctx, next) {
-			return nil // by us: the answer was lost
+		conflict := errors.Is(err, topology.ErrConflict)
+		if conflict {
+			now, rerr := m.Store.Rules(ctx)
+			r := now[m.Module]
+			if rerr == nil && wrote(r, next) {
+				m.rule = r // by us: the answer was lost
+				return nil
+			}
+			conflict = rerr == nil && r.Version != next.Version // else it was lost in between, and is back
 		}
-		if errors.Is(err, topology.ErrConflict) || errors.Is(err, topology.ErrInvalid) || time.Now().After(end) {
+		if conflict || errors.Is(err, topology.ErrInvalid) || time.Now().After(end) {
 			return err
 		}
 		m.Say("  the topology can't be changed, trying again: %v", err)
@@ -217,18 +253,9 @@ func (m *mover) write(ctx context.Context, shares []topology.Share, reason strin
 	}
 }
 
-// written says whether the store has next already, as the following version.
-func (m *mover) written(ctx context.Context, next topology.Rule) bool {
-	rules, err := m.Store.Rules(ctx)
-	if err != nil {
-		return false
-	}
-	r := rules[m.Module]
-	if r.Version != next.Version+1 || r.Author != next.Author || r.Reason != next.Reason || !slices.Equal(r.Shares, next.Shares) {
-		return false
-	}
-	m.rule = r
-	return true
+// wrote says whether r is what next became.
+func wrote(r, next topology.Rule) bool {
+	return r.Version == next.Version+1 && r.Author == next.Author && r.Reason == next.Reason && slices.Equal(r.Shares, next.Shares)
 }
 
 func pause(ctx context.Context, d time.Duration) error {

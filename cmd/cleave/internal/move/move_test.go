@@ -12,6 +12,7 @@ import (
 
 	"go-micro.dev/v4/registry"
 
+	"github.com/cleavehq/cleave/chassis/problem"
 	"github.com/cleavehq/cleave/chassis/rpc"
 	"github.com/cleavehq/cleave/chassis/topology"
 )
@@ -44,7 +45,7 @@ func newWorld(t *testing.T, hosts ...string) *world {
 	store := topology.NewFile(filepath.Join(t.TempDir(), "topology.json"), time.Now)
 	w.Config = Config{
 		Store: store, Registry: reg, Module: "order", To: "new", Author: "ada", Hold: time.Millisecond, Within: 10 * time.Second,
-		Start: func(context.Context) error { return reg.Register(node("new")) },
+		Start: func(context.Context) (<-chan error, error) { return nil, reg.Register(node("new")) },
 		Say: func(format string, args ...any) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -64,6 +65,8 @@ func newWorld(t *testing.T, hosts ...string) *world {
 		_ = store.Watch(ctx, func(rules map[string]topology.Rule, _ error) {
 			for _, h := range []string{"old", "new"} {
 				if r := rules["order"]; !r.Places(h) {
+					for !elsewhere(ctx, reg, r) {
+					}
 					_ = reg.Deregister(node(h))
 				}
 			}
@@ -71,6 +74,22 @@ func newWorld(t *testing.T, hosts ...string) *world {
 	}()
 	t.Cleanup(func() { cancel(); <-ended })
 	return w
+}
+
+// elsewhere waits a moment, and says whether a host that the rule names runs the module, or nobody waits any more.
+func elsewhere(ctx context.Context, reg registry.Registry, r topology.Rule) bool {
+	if pause(ctx, time.Millisecond) != nil {
+		return true
+	}
+	services, _ := reg.GetService("order")
+	for _, s := range services {
+		for _, n := range s.Nodes {
+			if r.Places(n.Metadata["host"]) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // rule is what is in force at the end.
@@ -166,6 +185,70 @@ func TestAMoveGoesOnFromWhereItWas(t *testing.T) {
 	}
 }
 
+// The rule says that the module is on the new host, which is dead; a host that could run it stands in. The move is made again.
+func TestAMoveToAHostThatDiedIsMadeAgain(t *testing.T) {
+	w := newWorld(t, "old")
+	done := topology.Rule{Module: "order", Author: "ada", Reason: "done", Shares: []topology.Share{{Host: "new", Weight: full}}}
+	if _, err := w.Store.Put(t.Context(), done); err != nil {
+		t.Fatal(err)
+	}
+	if err := Run(t.Context(), w.Config); err != nil || !w.heard("starting host new") || !w.heard("no other host has order") {
+		t.Errorf("%v, %+v, %q", err, w.rule(t), w.said)
+	}
+}
+
+// What a registry keeps of an instance that listens no more, because it was away itself, is not waited for; and one that comes late is.
+func TestOnlyAnInstanceThatAnswersCounts(t *testing.T) {
+	w := newWorld(t, "old")
+	if err := w.Registry.Register(&registry.Service{Name: "order", Version: "1", Nodes: []*registry.Node{
+		{Id: "order-before", Address: "before", Metadata: map[string]string{"host": "old"}},
+		{Id: "order-late", Address: "late", Metadata: map[string]string{"host": "new"}},
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	stats, silent := w.Stats, 3
+	w.Stats = func(ctx context.Context, host string) (rpc.Stats, error) {
+		switch {
+		case host == "before":
+			return rpc.Stats{}, problem.Unavailable(rpc.ReasonUnreachable, "connection refused")
+		case host == "late" && silent > 0:
+			silent--
+			return rpc.Stats{}, problem.Unavailable(rpc.ReasonUnreachable, "connection refused")
+		}
+		return stats(ctx, host)
+	}
+	if err := Run(t.Context(), w.Config); err != nil || silent != 0 || !w.heard("no other host has order") {
+		t.Errorf("%v, silent for %d more, %q", err, silent, w.said)
+	}
+}
+
+// The command died after the last change: what is left is to wait until the old host is gone.
+func TestAMoveThatDiedAtItsEndIsWaitedFor(t *testing.T) {
+	w := newWorld(t, "old", "new")
+	done := topology.Rule{Module: "order", Author: "ada", Reason: "done", Shares: []topology.Share{{Host: "new", Weight: full}}}
+	if _, err := w.Store.Put(t.Context(), done); err != nil {
+		t.Fatal(err)
+	}
+	if err := Run(t.Context(), w.Config); err != nil || !w.heard("already") || !w.heard("no other host has order") || w.rule(t).Version != 1 {
+		t.Errorf("%v, %+v, %q", err, w.rule(t), w.said)
+	}
+}
+
+// A registry that does not know everybody yet does not make a half-done move look done.
+func TestAMoveGoesOnWhereTheRegistryKnowsLittle(t *testing.T) {
+	w := newWorld(t, "new")
+	half := topology.Rule{
+		Module: "order", Author: "ada", Reason: "half of it",
+		Shares: []topology.Share{{Host: "new", Weight: 1000}, {Host: "old", Weight: 9000}},
+	}
+	if _, err := w.Store.Put(t.Context(), half); err != nil {
+		t.Fatal(err)
+	}
+	if err := Run(t.Context(), w.Config); err != nil || !w.heard("going on: 10 %") || len(w.rule(t).Shares) != 1 {
+		t.Errorf("%v, %+v, %q", err, w.rule(t), w.said)
+	}
+}
+
 func TestWhatCannotBeMoved(t *testing.T) {
 	for want, change := range map[string]func(t *testing.T, w *world){
 		"no instance of the module": func(_ *testing.T, w *world) { w.Module = "nobody" },
@@ -176,7 +259,14 @@ func TestWhatCannotBeMoved(t *testing.T) {
 			w.Start, w.Within = nil, 50*time.Millisecond
 		},
 		"start host new: no luck": func(_ *testing.T, w *world) {
-			w.Start = func(context.Context) error { return errors.New("no luck") }
+			w.Start = func(context.Context) (<-chan error, error) { return nil, errors.New("no luck") }
+		},
+		"host new ended: no luck": func(_ *testing.T, w *world) {
+			w.Start = func(context.Context) (<-chan error, error) {
+				ended := make(chan error, 1)
+				ended <- errors.New("no luck")
+				return ended, nil
+			}
 		},
 		"split by version": func(t *testing.T, w *world) {
 			t.Helper()
@@ -191,7 +281,7 @@ func TestWhatCannotBeMoved(t *testing.T) {
 		if err := Run(t.Context(), w.Config); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
-		if r := w.rule(t); len(r.Shares) > 0 && r.Shares[0].Host == "new" {
+		if r := w.rule(t); len(r.Shares) > 0 && r.Shares[0].Host == "new" && r.Shares[0].Weight > 0 {
 			t.Errorf("%s: and calls go to the new host: %+v", want, r)
 		}
 	}

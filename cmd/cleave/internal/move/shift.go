@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"time"
 
+	"google.golang.org/grpc/codes"
+
+	"github.com/cleavehq/cleave/chassis/problem"
 	"github.com/cleavehq/cleave/chassis/rpc"
 	"github.com/cleavehq/cleave/chassis/topology"
 )
@@ -24,7 +27,8 @@ func (m *mover) shift(ctx context.Context) error {
 	}
 	if m.Start != nil && len(m.hosts()[m.To]) == 0 {
 		m.Say("starting host %s", m.To)
-		if err := m.Start(ctx); err != nil {
+		var err error
+		if m.ended, err = m.Start(ctx); err != nil {
 			return fmt.Errorf("start host %s: %w", m.To, err)
 		}
 	}
@@ -56,24 +60,42 @@ func names(shares []topology.Share) string {
 // probes is how often a new instance has to answer before it gets calls.
 const probes = 5
 
-// come waits until the new host is in the registry, and passes, and answers.
+// come waits until the new host is in the registry, and passes, and answers. Instances of an earlier life of it, which don't, may be there
+// for some seconds.
 func (m *mover) come(ctx context.Context) error {
 	begin := time.Now()
 	ctx, cancel := context.WithTimeoutCause(ctx, m.Within, fmt.Errorf("%s did not come to %s within %s", m.Module, m.To, m.Within))
 	defer cancel()
-	for len(m.hosts()[m.To]) == 0 {
+	var silent error
+	for {
+		addresses := m.hosts()[m.To]
+		if len(addresses) > 0 {
+			if silent = m.probe(ctx, addresses); silent == nil {
+				break
+			}
+		}
+		select {
+		case err := <-m.ended:
+			return fmt.Errorf("host %s ended: %w", m.To, err)
+		default:
+		}
 		if pause(ctx, 20*time.Millisecond) != nil {
-			return context.Cause(ctx)
+			return errors.Join(context.Cause(ctx), silent)
 		}
 	}
+	m.Say("%s is in the registry on %s, and answers (%s)", m.Module, m.To, time.Since(begin).Round(time.Millisecond))
+	return nil
+}
+
+// probe asks each of new instances several times.
+func (m *mover) probe(ctx context.Context, addresses []string) error {
 	for range probes {
-		for _, address := range m.hosts()[m.To] {
-			if _, err := m.Stats(ctx, address); err != nil {
+		for _, address := range addresses {
+			if _, err := m.ask(ctx, address); err != nil {
 				return fmt.Errorf("the new instance does not answer: %w", err)
 			}
 		}
 	}
-	m.Say("%s is in the registry on %s, and answers (%s)", m.Module, m.To, time.Since(begin).Round(time.Millisecond))
 	return nil
 }
 
@@ -170,23 +192,47 @@ func (m *mover) leave(ctx context.Context) error {
 		return err
 	}
 	m.Say("all calls go to %s; %s finishes what runs", m.To, names(m.old))
+	return m.gone(ctx)
+}
+
+// missed is how long the new host may be out of the registry while the old ones leave.
+const missed = 3 * time.Second
+
+// gone waits until the module runs on the new host and nowhere else.
+func (m *mover) gone(ctx context.Context) error {
 	begin := time.Now()
-	wait, cancel := context.WithTimeout(ctx, m.Within)
+	ctx, cancel := context.WithTimeout(ctx, m.Within)
 	defer cancel()
+	seen := begin
 	for {
 		hosts := m.hosts()
-		left := 0
-		for _, s := range m.old {
-			left += len(hosts[s.Host])
+		if len(hosts[m.To]) > 0 {
+			seen = time.Now()
 		}
-		if left == 0 {
-			m.Say("%s has left %s (%s); done", m.Module, names(m.old), time.Since(begin).Round(time.Millisecond))
+		delete(hosts, m.To)
+		if m.deaf(ctx, hosts) {
+			m.Say("no other host has %s (%s); done", m.Module, time.Since(begin).Round(time.Millisecond))
 			return nil
 		}
-		if err := pause(wait, 20*time.Millisecond); err != nil {
-			return fmt.Errorf("all calls go to %s, but %s still runs on %s as well: %w", m.To, m.Module, names(m.old), err)
+		if time.Since(seen) > missed {
+			return fmt.Errorf("all calls were to go to %s, and it is gone; run it again, or cleave topology rollback %s", m.To, m.Module)
+		}
+		if err := pause(ctx, 20*time.Millisecond); err != nil {
+			return fmt.Errorf("all calls go to %s, but %s still runs elsewhere as well: %w", m.To, m.Module, err)
 		}
 	}
+}
+
+// deaf says that nobody listens at any of the addresses: a registry that was away itself may keep them for a while.
+func (m *mover) deaf(ctx context.Context, hosts map[string][]string) bool {
+	for _, addresses := range hosts {
+		for _, address := range addresses {
+			if _, err := m.ask(ctx, address); err == nil || problem.From(err).Code != codes.Unavailable {
+				return false
+			}
+		}
+	}
+	return ctx.Err() == nil
 }
 
 // backWithin bounds the way back.

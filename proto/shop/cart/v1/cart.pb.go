@@ -10,6 +10,7 @@ package cartv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "github.com/cleavehq/cleave/proto/cleave/v1"
 	v11 "github.com/cleavehq/cleave/proto/shop/pricing/v1"
 	v1 "github.com/cleavehq/cleave/proto/shop/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
@@ -991,7 +992,7 @@ var File_shop_cart_v1_cart_proto protoreflect.FileDescriptor
 
 const file_shop_cart_v1_cart_proto_rawDesc = "" +
 	"\n" +
-	"\x17shop/cart/v1/cart.proto\x12\fshop.cart.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bshop/pricing/v1/quote.proto\x1a\x18shop/type/v1/money.proto\"\xff\x02\n" +
+	"\x17shop/cart/v1/cart.proto\x12\fshop.cart.v1\x1a\x1bbuf/validate/validate.proto\x1a\x17cleave/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bshop/pricing/v1/quote.proto\x1a\x18shop/type/v1/money.proto\"\xff\x02\n" +
 	"\fShoppingCart\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12-\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x17.shop.cart.v1.CartStateR\x05state\x12(\n" +
@@ -1076,22 +1077,22 @@ const file_shop_cart_v1_cart_proto_rawDesc = "" +
 	"\x16CART_STATE_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fCART_STATE_OPEN\x10\x01\x12\x16\n" +
 	"\x12CART_STATE_ORDERED\x10\x02\x12\x15\n" +
-	"\x11CART_STATE_MERGED\x10\x032\x8c\t\n" +
-	"\x04Cart\x12_\n" +
+	"\x11CART_STATE_MERGED\x10\x032\xd8\t\n" +
+	"\x04Cart\x12g\n" +
 	"\n" +
-	"CreateCart\x12\x1f.shop.cart.v1.CreateCartRequest\x1a\x1a.shop.cart.v1.ShoppingCart\"\x14\x82\xd3\xe4\x93\x02\x0e:\x01*\"\t/v1/carts\x12c\n" +
-	"\aGetCart\x12\x1c.shop.cart.v1.GetCartRequest\x1a\x1a.shop.cart.v1.ShoppingCart\"\x1e\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/carts/{cart_id}\x90\x02\x01\x12i\n" +
-	"\aAddItem\x12\x1c.shop.cart.v1.AddItemRequest\x1a\x1a.shop.cart.v1.ShoppingCart\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/carts/{cart_id}/items\x12x\n" +
+	"CreateCart\x12\x1f.shop.cart.v1.CreateCartRequest\x1a\x1a.shop.cart.v1.ShoppingCart\"\x1c\xb2\xb7\x1c\x04\b\x01\x10\x01\x82\xd3\xe4\x93\x02\x0e:\x01*\"\t/v1/carts\x12k\n" +
+	"\aGetCart\x12\x1c.shop.cart.v1.GetCartRequest\x1a\x1a.shop.cart.v1.ShoppingCart\"&\xb2\xb7\x1c\x04\b\x01\x10\x01\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/carts/{cart_id}\x90\x02\x01\x12q\n" +
+	"\aAddItem\x12\x1c.shop.cart.v1.AddItemRequest\x1a\x1a.shop.cart.v1.ShoppingCart\",\xb2\xb7\x1c\x04\b\x01\x10\x01\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/carts/{cart_id}/items\x12\x80\x01\n" +
 	"\n" +
-	"UpdateItem\x12\x1f.shop.cart.v1.UpdateItemRequest\x1a\x1a.shop.cart.v1.ShoppingCart\"-\x82\xd3\xe4\x93\x02$:\x01*2\x1f/v1/carts/{cart_id}/items/{sku}\x90\x02\x02\x12u\n" +
+	"UpdateItem\x12\x1f.shop.cart.v1.UpdateItemRequest\x1a\x1a.shop.cart.v1.ShoppingCart\"5\xb2\xb7\x1c\x04\b\x01\x10\x01\x82\xd3\xe4\x93\x02$:\x01*2\x1f/v1/carts/{cart_id}/items/{sku}\x90\x02\x02\x12}\n" +
 	"\n" +
-	"RemoveItem\x12\x1f.shop.cart.v1.RemoveItemRequest\x1a\x1a.shop.cart.v1.ShoppingCart\"*\x82\xd3\xe4\x93\x02!*\x1f/v1/carts/{cart_id}/items/{sku}\x90\x02\x02\x12q\n" +
-	"\tSetCoupon\x12\x1e.shop.cart.v1.SetCouponRequest\x1a\x1a.shop.cart.v1.ShoppingCart\"(\x82\xd3\xe4\x93\x02\x1f:\x01*\x1a\x1a/v1/carts/{cart_id}/coupon\x90\x02\x02\x12\x83\x01\n" +
-	"\x0fGetCustomerCart\x12$.shop.cart.v1.GetCustomerCartRequest\x1a\x1a.shop.cart.v1.ShoppingCart\".\x82\xd3\xe4\x93\x02%\x12#/v1/carts/by-customer/{customer_id}\x90\x02\x01\x12s\n" +
+	"RemoveItem\x12\x1f.shop.cart.v1.RemoveItemRequest\x1a\x1a.shop.cart.v1.ShoppingCart\"2\xb2\xb7\x1c\x04\b\x01\x10\x01\x82\xd3\xe4\x93\x02!*\x1f/v1/carts/{cart_id}/items/{sku}\x90\x02\x02\x12y\n" +
+	"\tSetCoupon\x12\x1e.shop.cart.v1.SetCouponRequest\x1a\x1a.shop.cart.v1.ShoppingCart\"0\xb2\xb7\x1c\x04\b\x01\x10\x01\x82\xd3\xe4\x93\x02\x1f:\x01*\x1a\x1a/v1/carts/{cart_id}/coupon\x90\x02\x02\x12\x89\x01\n" +
+	"\x0fGetCustomerCart\x12$.shop.cart.v1.GetCustomerCartRequest\x1a\x1a.shop.cart.v1.ShoppingCart\"4\xb2\xb7\x1c\x02\b\x01\x82\xd3\xe4\x93\x02%\x12#/v1/carts/by-customer/{customer_id}\x90\x02\x01\x12y\n" +
 	"\n" +
-	"AssignCart\x12\x1f.shop.cart.v1.AssignCartRequest\x1a\x1a.shop.cart.v1.ShoppingCart\"(\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/carts/{cart_id}:assign\x90\x02\x02\x12u\n" +
-	"\tMergeCart\x12\x1e.shop.cart.v1.MergeCartRequest\x1a\x1a.shop.cart.v1.ShoppingCart\",\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/carts/{from_cart_id}:merge\x90\x02\x02\x12}\n" +
-	"\vRequoteCart\x12 .shop.cart.v1.RequoteCartRequest\x1a!.shop.cart.v1.RequoteCartResponse\")\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/carts/{cart_id}:requote\x90\x02\x02B6Z4github.com/cleavehq/cleave/proto/shop/cart/v1;cartv1b\x06proto3"
+	"AssignCart\x12\x1f.shop.cart.v1.AssignCartRequest\x1a\x1a.shop.cart.v1.ShoppingCart\".\xb2\xb7\x1c\x02\b\x01\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/carts/{cart_id}:assign\x90\x02\x02\x12{\n" +
+	"\tMergeCart\x12\x1e.shop.cart.v1.MergeCartRequest\x1a\x1a.shop.cart.v1.ShoppingCart\"2\xb2\xb7\x1c\x02\b\x01\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/carts/{from_cart_id}:merge\x90\x02\x02\x12\x85\x01\n" +
+	"\vRequoteCart\x12 .shop.cart.v1.RequoteCartRequest\x1a!.shop.cart.v1.RequoteCartResponse\"1\xb2\xb7\x1c\x04\b\x01\x10\x01\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/carts/{cart_id}:requote\x90\x02\x02B6Z4github.com/cleavehq/cleave/proto/shop/cart/v1;cartv1b\x06proto3"
 
 var (
 	file_shop_cart_v1_cart_proto_rawDescOnce sync.Once

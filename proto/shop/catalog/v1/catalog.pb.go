@@ -10,6 +10,7 @@ package catalogv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "github.com/cleavehq/cleave/proto/cleave/v1"
 	v1 "github.com/cleavehq/cleave/proto/shop/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -1452,7 +1453,7 @@ var File_shop_catalog_v1_catalog_proto protoreflect.FileDescriptor
 
 const file_shop_catalog_v1_catalog_proto_rawDesc = "" +
 	"\n" +
-	"\x1dshop/catalog/v1/catalog.proto\x12\x0fshop.catalog.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18shop/type/v1/money.proto\"\x92\x05\n" +
+	"\x1dshop/catalog/v1/catalog.proto\x12\x0fshop.catalog.v1\x1a\x1bbuf/validate/validate.proto\x1a\x17cleave/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18shop/type/v1/money.proto\"\x92\x05\n" +
 	"\aProduct\x12\x17\n" +
 	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18$R\x02id\x12O\n" +
 	"\x06handle\x18\x02 \x01(\tB7\xbaH4r2\x10\x01\x18\xff\x012+^[\\p{Ll}\\p{Lo}\\p{N}][\\p{Ll}\\p{Lo}\\p{N}_-]*$R\x06handle\x12 \n" +
@@ -1568,21 +1569,27 @@ const file_shop_catalog_v1_catalog_proto_rawDesc = "" +
 	"\x1aPRODUCT_STATUS_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14PRODUCT_STATUS_DRAFT\x10\x01\x12\x19\n" +
 	"\x15PRODUCT_STATUS_ACTIVE\x10\x02\x12\x1b\n" +
-	"\x17PRODUCT_STATUS_ARCHIVED\x10\x032\xa0\v\n" +
-	"\aCatalog\x12\x8b\x01\n" +
+	"\x17PRODUCT_STATUS_ARCHIVED\x10\x032\xf2\f\n" +
+	"\aCatalog\x12\x9d\x01\n" +
 	"\n" +
-	"GetProduct\x12\".shop.catalog.v1.GetProductRequest\x1a\x18.shop.catalog.v1.Product\"?\x82\xd3\xe4\x93\x026Z!\x12\x1f/v1/products/by-handle/{handle}\x12\x11/v1/products/{id}\x90\x02\x01\x12\x9a\x01\n" +
-	"\fListProducts\x12$.shop.catalog.v1.ListProductsRequest\x1a%.shop.catalog.v1.ListProductsResponse\"=\x82\xd3\xe4\x93\x024Z$\x12\"/v1/categories/{category}/products\x12\f/v1/products\x90\x02\x01\x12\x81\x01\n" +
-	"\x0eSearchProducts\x12&.shop.catalog.v1.SearchProductsRequest\x1a'.shop.catalog.v1.SearchProductsResponse\"\x1e\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/products:search\x90\x02\x01\x12o\n" +
-	"\rCreateProduct\x12%.shop.catalog.v1.CreateProductRequest\x1a\x18.shop.catalog.v1.Product\"\x1d\x82\xd3\xe4\x93\x02\x17:\aproduct\"\f/v1/products\x12\x7f\n" +
-	"\rUpdateProduct\x12%.shop.catalog.v1.UpdateProductRequest\x1a\x18.shop.catalog.v1.Product\"-\x82\xd3\xe4\x93\x02$:\aproduct2\x19/v1/products/{product.id}\x90\x02\x02\x12\x98\x01\n" +
-	"\x13BatchImportProducts\x12+.shop.catalog.v1.BatchImportProductsRequest\x1a,.shop.catalog.v1.BatchImportProductsResponse\"&\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/products:batchImport\x90\x02\x02\x12t\n" +
-	"\x0eExportProducts\x12&.shop.catalog.v1.ExportProductsRequest\x1a\x18.shop.catalog.v1.Product\"\x1e\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/products:export\x90\x02\x010\x01\x12}\n" +
+	"GetProduct\x12\".shop.catalog.v1.GetProductRequest\x1a\x18.shop.catalog.v1.Product\"Q\xb2\xb7\x1c\x0e\b\x01\x10\x012\b\n" +
+	"\x02\b\x05\x12\x02\b\x1e\x82\xd3\xe4\x93\x026Z!\x12\x1f/v1/products/by-handle/{handle}\x12\x11/v1/products/{id}\x90\x02\x01\x12\xac\x01\n" +
+	"\fListProducts\x12$.shop.catalog.v1.ListProductsRequest\x1a%.shop.catalog.v1.ListProductsResponse\"O\xb2\xb7\x1c\x0e\b\x01\x10\x012\b\n" +
+	"\x02\b\x05\x12\x02\b\x1e\x82\xd3\xe4\x93\x024Z$\x12\"/v1/categories/{category}/products\x12\f/v1/products\x90\x02\x01\x12\x93\x01\n" +
+	"\x0eSearchProducts\x12&.shop.catalog.v1.SearchProductsRequest\x1a'.shop.catalog.v1.SearchProductsResponse\"0\xb2\xb7\x1c\x0e\b\x01\x10\x012\b\n" +
+	"\x02\b\x05\x12\x02\b\x1e\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/products:search\x90\x02\x01\x12\x84\x01\n" +
+	"\rCreateProduct\x12%.shop.catalog.v1.CreateProductRequest\x1a\x18.shop.catalog.v1.Product\"2\xb2\xb7\x1c\x11\b\x01\x1a\rcatalog.write\x82\xd3\xe4\x93\x02\x17:\aproduct\"\f/v1/products\x12\x94\x01\n" +
+	"\rUpdateProduct\x12%.shop.catalog.v1.UpdateProductRequest\x1a\x18.shop.catalog.v1.Product\"B\xb2\xb7\x1c\x11\b\x01\x1a\rcatalog.write\x82\xd3\xe4\x93\x02$:\aproduct2\x19/v1/products/{product.id}\x90\x02\x02\x12\xb1\x01\n" +
+	"\x13BatchImportProducts\x12+.shop.catalog.v1.BatchImportProductsRequest\x1a,.shop.catalog.v1.BatchImportProductsResponse\"?\xb2\xb7\x1c\x15\b\x01\x1a\rcatalog.write\"\x02\b<\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/products:batchImport\x90\x02\x02\x12|\n" +
+	"\x0eExportProducts\x12&.shop.catalog.v1.ExportProductsRequest\x1a\x18.shop.catalog.v1.Product\"&\xb2\xb7\x1c\x04\b\x01\x10\x01\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/products:export\x90\x02\x010\x01\x12\x8f\x01\n" +
 	"\n" +
-	"GetVariant\x12\".shop.catalog.v1.GetVariantRequest\x1a#.shop.catalog.v1.GetVariantResponse\"&\x82\xd3\xe4\x93\x02\x1db\avariant\x12\x12/v1/variants/{sku}\x90\x02\x01\x12o\n" +
-	"\vGetCategory\x12#.shop.catalog.v1.GetCategoryRequest\x1a\x19.shop.catalog.v1.Category\" \x82\xd3\xe4\x93\x02\x17\x12\x15/v1/categories/{slug}\x90\x02\x01\x12|\n" +
-	"\x0eListCategories\x12&.shop.catalog.v1.ListCategoriesRequest\x1a'.shop.catalog.v1.ListCategoriesResponse\"\x19\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/categories\x90\x02\x01\x12u\n" +
-	"\x0eCreateCategory\x12&.shop.catalog.v1.CreateCategoryRequest\x1a\x19.shop.catalog.v1.Category\" \x82\xd3\xe4\x93\x02\x1a:\bcategory\"\x0e/v1/categoriesB<Z:github.com/cleavehq/cleave/proto/shop/catalog/v1;catalogv1b\x06proto3"
+	"GetVariant\x12\".shop.catalog.v1.GetVariantRequest\x1a#.shop.catalog.v1.GetVariantResponse\"8\xb2\xb7\x1c\x0e\b\x01\x10\x012\b\n" +
+	"\x02\b\x05\x12\x02\b\x1e\x82\xd3\xe4\x93\x02\x1db\avariant\x12\x12/v1/variants/{sku}\x90\x02\x01\x12\x81\x01\n" +
+	"\vGetCategory\x12#.shop.catalog.v1.GetCategoryRequest\x1a\x19.shop.catalog.v1.Category\"2\xb2\xb7\x1c\x0e\b\x01\x10\x012\b\n" +
+	"\x02\b\x05\x12\x02\b\x1e\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/categories/{slug}\x90\x02\x01\x12\x8e\x01\n" +
+	"\x0eListCategories\x12&.shop.catalog.v1.ListCategoriesRequest\x1a'.shop.catalog.v1.ListCategoriesResponse\"+\xb2\xb7\x1c\x0e\b\x01\x10\x012\b\n" +
+	"\x02\b\x05\x12\x02\b\x1e\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/categories\x90\x02\x01\x12\x8a\x01\n" +
+	"\x0eCreateCategory\x12&.shop.catalog.v1.CreateCategoryRequest\x1a\x19.shop.catalog.v1.Category\"5\xb2\xb7\x1c\x11\b\x01\x1a\rcatalog.write\x82\xd3\xe4\x93\x02\x1a:\bcategory\"\x0e/v1/categoriesB<Z:github.com/cleavehq/cleave/proto/shop/catalog/v1;catalogv1b\x06proto3"
 
 var (
 	file_shop_catalog_v1_catalog_proto_rawDescOnce sync.Once

@@ -10,6 +10,7 @@ package customerv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "github.com/cleavehq/cleave/proto/cleave/v1"
 	v1 "github.com/cleavehq/cleave/proto/shop/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -1569,7 +1570,7 @@ var File_shop_customer_v1_customer_proto protoreflect.FileDescriptor
 
 const file_shop_customer_v1_customer_proto_rawDesc = "" +
 	"\n" +
-	"\x1fshop/customer/v1/customer.proto\x12\x10shop.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ashop/type/v1/address.proto\"\xf5\x02\n" +
+	"\x1fshop/customer/v1/customer.proto\x12\x10shop.customer.v1\x1a\x1bbuf/validate/validate.proto\x1a\x17cleave/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ashop/type/v1/address.proto\"\xf5\x02\n" +
 	"\aAccount\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12\x1e\n" +
@@ -1690,26 +1691,27 @@ const file_shop_customer_v1_customer_proto_rawDesc = "" +
 	"\n" +
 	"ROLE_STAFF\x10\x02\x12\x0e\n" +
 	"\n" +
-	"ROLE_ADMIN\x10\x032\x94\x13\n" +
-	"\bCustomer\x12o\n" +
-	"\x10RegisterCustomer\x12).shop.customer.v1.RegisterCustomerRequest\x1a\x16.google.protobuf.Empty\"\x18\x82\xd3\xe4\x93\x02\x12:\x01*\"\r/v1/customers\x12t\n" +
-	"\vVerifyEmail\x12$.shop.customer.v1.VerifyEmailRequest\x1a\x19.shop.customer.v1.Account\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/customers:verifyEmail\x12b\n" +
-	"\x05Login\x12\x1e.shop.customer.v1.LoginRequest\x1a\x19.shop.customer.v1.Session\"\x1e\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/customers:login\x12v\n" +
-	"\x0eRefreshSession\x12'.shop.customer.v1.RefreshSessionRequest\x1a\x19.shop.customer.v1.Session\" \x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/customers:refresh\x12e\n" +
-	"\x06Logout\x12\x1f.shop.customer.v1.LogoutRequest\x1a\x16.google.protobuf.Empty\"\"\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/customers:logout\x90\x02\x02\x12\x8c\x01\n" +
-	"\x14RequestPasswordReset\x12-.shop.customer.v1.RequestPasswordResetRequest\x1a\x16.google.protobuf.Empty\"-\x82\xd3\xe4\x93\x02':\x01*\"\"/v1/customers:requestPasswordReset\x12w\n" +
-	"\rResetPassword\x12&.shop.customer.v1.ResetPasswordRequest\x1a\x16.google.protobuf.Empty\"&\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/customers:resetPassword\x12v\n" +
-	"\vGetCustomer\x12$.shop.customer.v1.GetCustomerRequest\x1a\x19.shop.customer.v1.Account\"&\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/customers/{customer_id}\x90\x02\x01\x12\x86\x01\n" +
-	"\x0eUpdateCustomer\x12'.shop.customer.v1.UpdateCustomerRequest\x1a\x19.shop.customer.v1.Account\"0\x82\xd3\xe4\x93\x02':\bcustomer2\x1b/v1/customers/{customer.id}\x90\x02\x02\x12w\n" +
-	"\rEraseCustomer\x12&.shop.customer.v1.EraseCustomerRequest\x1a\x16.google.protobuf.Empty\"&\x82\xd3\xe4\x93\x02\x1d*\x1b/v1/customers/{customer_id}\x90\x02\x02\x12\x8f\x01\n" +
-	"\rCreateAddress\x12&.shop.customer.v1.CreateAddressRequest\x1a\x1e.shop.customer.v1.SavedAddress\"6\x82\xd3\xe4\x93\x020:\aaddress\"%/v1/customers/{customer_id}/addresses\x12\x92\x01\n" +
-	"\rListAddresses\x12&.shop.customer.v1.ListAddressesRequest\x1a'.shop.customer.v1.ListAddressesResponse\"0\x82\xd3\xe4\x93\x02'\x12%/v1/customers/{customer_id}/addresses\x90\x02\x01\x12\x9f\x01\n" +
-	"\rUpdateAddress\x12&.shop.customer.v1.UpdateAddressRequest\x1a\x1e.shop.customer.v1.SavedAddress\"F\x82\xd3\xe4\x93\x02=:\aaddress22/v1/customers/{customer_id}/addresses/{address.id}\x90\x02\x02\x12\x8e\x01\n" +
-	"\rDeleteAddress\x12&.shop.customer.v1.DeleteAddressRequest\x1a\x16.google.protobuf.Empty\"=\x82\xd3\xe4\x93\x024*2/v1/customers/{customer_id}/addresses/{address_id}\x90\x02\x02\x12\x7f\n" +
-	"\tGrantRole\x12\".shop.customer.v1.GrantRoleRequest\x1a\x19.shop.customer.v1.Account\"3\x82\xd3\xe4\x93\x02*:\x01*\"%/v1/customers/{customer_id}:grantRole\x90\x02\x02\x12\x82\x01\n" +
+	"ROLE_ADMIN\x10\x032\x96\x14\n" +
+	"\bCustomer\x12w\n" +
+	"\x10RegisterCustomer\x12).shop.customer.v1.RegisterCustomerRequest\x1a\x16.google.protobuf.Empty\" \xb2\xb7\x1c\x04\b\x01\x10\x01\x82\xd3\xe4\x93\x02\x12:\x01*\"\r/v1/customers\x12|\n" +
+	"\vVerifyEmail\x12$.shop.customer.v1.VerifyEmailRequest\x1a\x19.shop.customer.v1.Account\",\xb2\xb7\x1c\x04\b\x01\x10\x01\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/customers:verifyEmail\x12j\n" +
+	"\x05Login\x12\x1e.shop.customer.v1.LoginRequest\x1a\x19.shop.customer.v1.Session\"&\xb2\xb7\x1c\x04\b\x01\x10\x01\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/customers:login\x12~\n" +
+	"\x0eRefreshSession\x12'.shop.customer.v1.RefreshSessionRequest\x1a\x19.shop.customer.v1.Session\"(\xb2\xb7\x1c\x04\b\x01\x10\x01\x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/customers:refresh\x12m\n" +
+	"\x06Logout\x12\x1f.shop.customer.v1.LogoutRequest\x1a\x16.google.protobuf.Empty\"*\xb2\xb7\x1c\x04\b\x01\x10\x01\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/customers:logout\x90\x02\x02\x12\x94\x01\n" +
+	"\x14RequestPasswordReset\x12-.shop.customer.v1.RequestPasswordResetRequest\x1a\x16.google.protobuf.Empty\"5\xb2\xb7\x1c\x04\b\x01\x10\x01\x82\xd3\xe4\x93\x02':\x01*\"\"/v1/customers:requestPasswordReset\x12\x7f\n" +
+	"\rResetPassword\x12&.shop.customer.v1.ResetPasswordRequest\x1a\x16.google.protobuf.Empty\".\xb2\xb7\x1c\x04\b\x01\x10\x01\x82\xd3\xe4\x93\x02 :\x01*\"\x1b/v1/customers:resetPassword\x12|\n" +
+	"\vGetCustomer\x12$.shop.customer.v1.GetCustomerRequest\x1a\x19.shop.customer.v1.Account\",\xb2\xb7\x1c\x02\b\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/customers/{customer_id}\x90\x02\x01\x12\x8c\x01\n" +
+	"\x0eUpdateCustomer\x12'.shop.customer.v1.UpdateCustomerRequest\x1a\x19.shop.customer.v1.Account\"6\xb2\xb7\x1c\x02\b\x01\x82\xd3\xe4\x93\x02':\bcustomer2\x1b/v1/customers/{customer.id}\x90\x02\x02\x12}\n" +
+	"\rEraseCustomer\x12&.shop.customer.v1.EraseCustomerRequest\x1a\x16.google.protobuf.Empty\",\xb2\xb7\x1c\x02\b\x01\x82\xd3\xe4\x93\x02\x1d*\x1b/v1/customers/{customer_id}\x90\x02\x02\x12\x95\x01\n" +
+	"\rCreateAddress\x12&.shop.customer.v1.CreateAddressRequest\x1a\x1e.shop.customer.v1.SavedAddress\"<\xb2\xb7\x1c\x02\b\x01\x82\xd3\xe4\x93\x020:\aaddress\"%/v1/customers/{customer_id}/addresses\x12\x98\x01\n" +
+	"\rListAddresses\x12&.shop.customer.v1.ListAddressesRequest\x1a'.shop.customer.v1.ListAddressesResponse\"6\xb2\xb7\x1c\x02\b\x01\x82\xd3\xe4\x93\x02'\x12%/v1/customers/{customer_id}/addresses\x90\x02\x01\x12\xa5\x01\n" +
+	"\rUpdateAddress\x12&.shop.customer.v1.UpdateAddressRequest\x1a\x1e.shop.customer.v1.SavedAddress\"L\xb2\xb7\x1c\x02\b\x01\x82\xd3\xe4\x93\x02=:\aaddress22/v1/customers/{customer_id}/addresses/{address.id}\x90\x02\x02\x12\x94\x01\n" +
+	"\rDeleteAddress\x12&.shop.customer.v1.DeleteAddressRequest\x1a\x16.google.protobuf.Empty\"C\xb2\xb7\x1c\x02\b\x01\x82\xd3\xe4\x93\x024*2/v1/customers/{customer_id}/addresses/{address_id}\x90\x02\x02\x12\x85\x01\n" +
+	"\tGrantRole\x12\".shop.customer.v1.GrantRoleRequest\x1a\x19.shop.customer.v1.Account\"9\xb2\xb7\x1c\x02\b\x01\x82\xd3\xe4\x93\x02*:\x01*\"%/v1/customers/{customer_id}:grantRole\x90\x02\x02\x12\x88\x01\n" +
 	"\n" +
-	"RevokeRole\x12#.shop.customer.v1.RevokeRoleRequest\x1a\x19.shop.customer.v1.Account\"4\x82\xd3\xe4\x93\x02+:\x01*\"&/v1/customers/{customer_id}:revokeRole\x90\x02\x02\x12|\n" +
-	"\aGetKeys\x12 .shop.customer.v1.GetKeysRequest\x1a\x1f.shop.customer.v1.JsonWebKeySet\".\x82\xd3\xe4\x93\x02%\x12#/v1/customers/.well-known/jwks.json\x90\x02\x01\x12T\n" +
+	"RevokeRole\x12#.shop.customer.v1.RevokeRoleRequest\x1a\x19.shop.customer.v1.Account\":\xb2\xb7\x1c\x02\b\x01\x82\xd3\xe4\x93\x02+:\x01*\"&/v1/customers/{customer_id}:revokeRole\x90\x02\x02\x12\x8e\x01\n" +
+	"\aGetKeys\x12 .shop.customer.v1.GetKeysRequest\x1a\x1f.shop.customer.v1.JsonWebKeySet\"@\xb2\xb7\x1c\x0e\b\x01\x10\x012\b\n" +
+	"\x02\b<\x12\x02\b<\x82\xd3\xe4\x93\x02%\x12#/v1/customers/.well-known/jwks.json\x90\x02\x01\x12T\n" +
 	"\n" +
 	"RotateKeys\x12#.shop.customer.v1.RotateKeysRequest\x1a\x1f.shop.customer.v1.JsonWebKeySet\"\x00\x12U\n" +
 	"\fAppointAdmin\x12%.shop.customer.v1.AppointAdminRequest\x1a\x19.shop.customer.v1.Account\"\x03\x90\x02\x02\x12Q\n" +

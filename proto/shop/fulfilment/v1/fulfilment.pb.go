@@ -10,6 +10,7 @@ package fulfilmentv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "github.com/cleavehq/cleave/proto/cleave/v1"
 	v1 "github.com/cleavehq/cleave/proto/shop/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -1239,7 +1240,7 @@ var File_shop_fulfilment_v1_fulfilment_proto protoreflect.FileDescriptor
 
 const file_shop_fulfilment_v1_fulfilment_proto_rawDesc = "" +
 	"\n" +
-	"#shop/fulfilment/v1/fulfilment.proto\x12\x12shop.fulfilment.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ashop/type/v1/address.proto\"\x82\x04\n" +
+	"#shop/fulfilment/v1/fulfilment.proto\x12\x12shop.fulfilment.v1\x1a\x1bbuf/validate/validate.proto\x1a\x17cleave/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ashop/type/v1/address.proto\"\x82\x04\n" +
 	"\x0fFulfilmentOrder\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x129\n" +
 	"\x05state\x18\x02 \x01(\x0e2#.shop.fulfilment.v1.FulfilmentStateR\x05state\x12@\n" +
@@ -1342,18 +1343,18 @@ const file_shop_fulfilment_v1_fulfilment_proto_rawDesc = "" +
 	"\x18RETURN_STATE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16RETURN_STATE_ANNOUNCED\x10\x01\x12\x19\n" +
 	"\x15RETURN_STATE_RECEIVED\x10\x02\x12\x1a\n" +
-	"\x16RETURN_STATE_CANCELLED\x10\x032\xf0\t\n" +
+	"\x16RETURN_STATE_CANCELLED\x10\x032\xc6\v\n" +
 	"\n" +
-	"Fulfilment\x12\x85\x01\n" +
-	"\rGetFulfilment\x12(.shop.fulfilment.v1.GetFulfilmentRequest\x1a#.shop.fulfilment.v1.FulfilmentOrder\"%\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/fulfilments/{order_id}\x90\x02\x01\x12\x86\x01\n" +
-	"\x0fListFulfilments\x12*.shop.fulfilment.v1.ListFulfilmentsRequest\x1a+.shop.fulfilment.v1.ListFulfilmentsResponse\"\x1a\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/fulfilments\x90\x02\x01\x12\x8a\x01\n" +
-	"\x0eCreateShipment\x12).shop.fulfilment.v1.CreateShipmentRequest\x1a\x1c.shop.fulfilment.v1.Shipment\"/\x82\xd3\xe4\x93\x02):\x01*\"$/v1/fulfilments/{order_id}/shipments\x12\x85\x01\n" +
-	"\fShipShipment\x12'.shop.fulfilment.v1.ShipShipmentRequest\x1a\x1c.shop.fulfilment.v1.Shipment\".\x82\xd3\xe4\x93\x02%:\x01*\" /v1/shipments/{shipment_id}:ship\x90\x02\x02\x12\x8e\x01\n" +
-	"\x0fDeliverShipment\x12*.shop.fulfilment.v1.DeliverShipmentRequest\x1a\x1c.shop.fulfilment.v1.Shipment\"1\x82\xd3\xe4\x93\x02(:\x01*\"#/v1/shipments/{shipment_id}:deliver\x90\x02\x02\x12\x8b\x01\n" +
-	"\x0eCancelShipment\x12).shop.fulfilment.v1.CancelShipmentRequest\x1a\x1c.shop.fulfilment.v1.Shipment\"0\x82\xd3\xe4\x93\x02':\x01*\"\"/v1/shipments/{shipment_id}:cancel\x90\x02\x02\x12\x87\x01\n" +
-	"\fCreateReturn\x12'.shop.fulfilment.v1.CreateReturnRequest\x1a\x1f.shop.fulfilment.v1.GoodsReturn\"-\x82\xd3\xe4\x93\x02':\x01*\"\"/v1/fulfilments/{order_id}/returns\x12\x89\x01\n" +
-	"\rReceiveReturn\x12(.shop.fulfilment.v1.ReceiveReturnRequest\x1a\x1f.shop.fulfilment.v1.GoodsReturn\"-\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/returns/{return_id}:receive\x90\x02\x02\x12\x86\x01\n" +
-	"\fCancelReturn\x12'.shop.fulfilment.v1.CancelReturnRequest\x1a\x1f.shop.fulfilment.v1.GoodsReturn\",\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/returns/{return_id}:cancel\x90\x02\x02BBZ@github.com/cleavehq/cleave/proto/shop/fulfilment/v1;fulfilmentv1b\x06proto3"
+	"Fulfilment\x12\x9c\x01\n" +
+	"\rGetFulfilment\x12(.shop.fulfilment.v1.GetFulfilmentRequest\x1a#.shop.fulfilment.v1.FulfilmentOrder\"<\xb2\xb7\x1c\x13\b\x01\x1a\x0ffulfilment.read\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/fulfilments/{order_id}\x90\x02\x01\x12\x9d\x01\n" +
+	"\x0fListFulfilments\x12*.shop.fulfilment.v1.ListFulfilmentsRequest\x1a+.shop.fulfilment.v1.ListFulfilmentsResponse\"1\xb2\xb7\x1c\x13\b\x01\x1a\x0ffulfilment.read\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/fulfilments\x90\x02\x01\x12\xa2\x01\n" +
+	"\x0eCreateShipment\x12).shop.fulfilment.v1.CreateShipmentRequest\x1a\x1c.shop.fulfilment.v1.Shipment\"G\xb2\xb7\x1c\x14\b\x01\x1a\x10fulfilment.write\x82\xd3\xe4\x93\x02):\x01*\"$/v1/fulfilments/{order_id}/shipments\x12\x9d\x01\n" +
+	"\fShipShipment\x12'.shop.fulfilment.v1.ShipShipmentRequest\x1a\x1c.shop.fulfilment.v1.Shipment\"F\xb2\xb7\x1c\x14\b\x01\x1a\x10fulfilment.write\x82\xd3\xe4\x93\x02%:\x01*\" /v1/shipments/{shipment_id}:ship\x90\x02\x02\x12\xa6\x01\n" +
+	"\x0fDeliverShipment\x12*.shop.fulfilment.v1.DeliverShipmentRequest\x1a\x1c.shop.fulfilment.v1.Shipment\"I\xb2\xb7\x1c\x14\b\x01\x1a\x10fulfilment.write\x82\xd3\xe4\x93\x02(:\x01*\"#/v1/shipments/{shipment_id}:deliver\x90\x02\x02\x12\xa3\x01\n" +
+	"\x0eCancelShipment\x12).shop.fulfilment.v1.CancelShipmentRequest\x1a\x1c.shop.fulfilment.v1.Shipment\"H\xb2\xb7\x1c\x14\b\x01\x1a\x10fulfilment.write\x82\xd3\xe4\x93\x02':\x01*\"\"/v1/shipments/{shipment_id}:cancel\x90\x02\x02\x12\x9f\x01\n" +
+	"\fCreateReturn\x12'.shop.fulfilment.v1.CreateReturnRequest\x1a\x1f.shop.fulfilment.v1.GoodsReturn\"E\xb2\xb7\x1c\x14\b\x01\x1a\x10fulfilment.write\x82\xd3\xe4\x93\x02':\x01*\"\"/v1/fulfilments/{order_id}/returns\x12\xa1\x01\n" +
+	"\rReceiveReturn\x12(.shop.fulfilment.v1.ReceiveReturnRequest\x1a\x1f.shop.fulfilment.v1.GoodsReturn\"E\xb2\xb7\x1c\x14\b\x01\x1a\x10fulfilment.write\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/returns/{return_id}:receive\x90\x02\x02\x12\x9e\x01\n" +
+	"\fCancelReturn\x12'.shop.fulfilment.v1.CancelReturnRequest\x1a\x1f.shop.fulfilment.v1.GoodsReturn\"D\xb2\xb7\x1c\x14\b\x01\x1a\x10fulfilment.write\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/returns/{return_id}:cancel\x90\x02\x02BBZ@github.com/cleavehq/cleave/proto/shop/fulfilment/v1;fulfilmentv1b\x06proto3"
 
 var (
 	file_shop_fulfilment_v1_fulfilment_proto_rawDescOnce sync.Once

@@ -10,6 +10,7 @@ package inventoryv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "github.com/cleavehq/cleave/proto/cleave/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -1261,7 +1262,7 @@ var File_shop_inventory_v1_inventory_proto protoreflect.FileDescriptor
 
 const file_shop_inventory_v1_inventory_proto_rawDesc = "" +
 	"\n" +
-	"!shop/inventory/v1/inventory.proto\x12\x11shop.inventory.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa9\x01\n" +
+	"!shop/inventory/v1/inventory.proto\x12\x11shop.inventory.v1\x1a\x1bbuf/validate/validate.proto\x1a\x17cleave/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa9\x01\n" +
 	"\x05Stock\x12\x10\n" +
 	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x17\n" +
 	"\aon_hand\x18\x02 \x01(\x03R\x06onHand\x12\x1a\n" +
@@ -1363,15 +1364,15 @@ const file_shop_inventory_v1_inventory_proto_rawDesc = "" +
 	"\rRestockReason\x12\x1e\n" +
 	"\x1aRESTOCK_REASON_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15RESTOCK_REASON_RETURN\x10\x01\x12\x19\n" +
-	"\x15RESTOCK_REASON_SUPPLY\x10\x022\xb6\b\n" +
-	"\tInventory\x12d\n" +
-	"\bGetStock\x12\".shop.inventory.v1.GetStockRequest\x1a\x18.shop.inventory.v1.Stock\"\x1a\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/stock/{sku}\x90\x02\x01\x12l\n" +
-	"\tListStock\x12#.shop.inventory.v1.ListStockRequest\x1a$.shop.inventory.v1.ListStockResponse\"\x14\x82\xd3\xe4\x93\x02\v\x12\t/v1/stock\x90\x02\x01\x12g\n" +
-	"\bSetStock\x12\".shop.inventory.v1.SetStockRequest\x1a\x18.shop.inventory.v1.Stock\"\x1d\x82\xd3\xe4\x93\x02\x14:\x01*\x1a\x0f/v1/stock/{sku}\x90\x02\x02\x12\x84\x01\n" +
-	"\rBatchSetStock\x12'.shop.inventory.v1.BatchSetStockRequest\x1a(.shop.inventory.v1.BatchSetStockResponse\" \x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/v1/stock:batchSet\x90\x02\x02\x12q\n" +
-	"\vAdjustStock\x12%.shop.inventory.v1.AdjustStockRequest\x1a\x18.shop.inventory.v1.Stock\"!\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/stock/{sku}:adjust\x12m\n" +
-	"\aRestock\x12!.shop.inventory.v1.RestockRequest\x1a\x18.shop.inventory.v1.Stock\"%\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/stock/{sku}:restock\x90\x02\x02\x12\x8b\x01\n" +
-	"\x0fListStockLedger\x12).shop.inventory.v1.ListStockLedgerRequest\x1a*.shop.inventory.v1.ListStockLedgerResponse\"!\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/stock/{sku}/ledger\x90\x02\x01\x12Q\n" +
+	"\x15RESTOCK_REASON_SUPPLY\x10\x022\xc9\t\n" +
+	"\tInventory\x12l\n" +
+	"\bGetStock\x12\".shop.inventory.v1.GetStockRequest\x1a\x18.shop.inventory.v1.Stock\"\"\xb2\xb7\x1c\x04\b\x01\x10\x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/stock/{sku}\x90\x02\x01\x12\x82\x01\n" +
+	"\tListStock\x12#.shop.inventory.v1.ListStockRequest\x1a$.shop.inventory.v1.ListStockResponse\"*\xb2\xb7\x1c\x12\b\x01\x1a\x0einventory.read\x82\xd3\xe4\x93\x02\v\x12\t/v1/stock\x90\x02\x01\x12~\n" +
+	"\bSetStock\x12\".shop.inventory.v1.SetStockRequest\x1a\x18.shop.inventory.v1.Stock\"4\xb2\xb7\x1c\x13\b\x01\x1a\x0finventory.write\x82\xd3\xe4\x93\x02\x14:\x01*\x1a\x0f/v1/stock/{sku}\x90\x02\x02\x12\x9b\x01\n" +
+	"\rBatchSetStock\x12'.shop.inventory.v1.BatchSetStockRequest\x1a(.shop.inventory.v1.BatchSetStockResponse\"7\xb2\xb7\x1c\x13\b\x01\x1a\x0finventory.write\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/v1/stock:batchSet\x90\x02\x02\x12\x88\x01\n" +
+	"\vAdjustStock\x12%.shop.inventory.v1.AdjustStockRequest\x1a\x18.shop.inventory.v1.Stock\"8\xb2\xb7\x1c\x13\b\x01\x1a\x0finventory.write\x82\xd3\xe4\x93\x02\x1b:\x01*\"\x16/v1/stock/{sku}:adjust\x12\x84\x01\n" +
+	"\aRestock\x12!.shop.inventory.v1.RestockRequest\x1a\x18.shop.inventory.v1.Stock\"<\xb2\xb7\x1c\x13\b\x01\x1a\x0finventory.write\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/stock/{sku}:restock\x90\x02\x02\x12\xa1\x01\n" +
+	"\x0fListStockLedger\x12).shop.inventory.v1.ListStockLedgerRequest\x1a*.shop.inventory.v1.ListStockLedgerResponse\"7\xb2\xb7\x1c\x12\b\x01\x1a\x0einventory.read\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/stock/{sku}/ledger\x90\x02\x01\x12Q\n" +
 	"\aReserve\x12!.shop.inventory.v1.ReserveRequest\x1a\x1e.shop.inventory.v1.Reservation\"\x03\x90\x02\x02\x12O\n" +
 	"\x06Commit\x12 .shop.inventory.v1.CommitRequest\x1a\x1e.shop.inventory.v1.Reservation\"\x03\x90\x02\x02\x12Q\n" +
 	"\aRelease\x12!.shop.inventory.v1.ReleaseRequest\x1a\x1e.shop.inventory.v1.Reservation\"\x03\x90\x02\x02B@Z>github.com/cleavehq/cleave/proto/shop/inventory/v1;inventoryv1b\x06proto3"

@@ -10,6 +10,7 @@ package notificationv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "github.com/cleavehq/cleave/proto/cleave/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -453,7 +454,7 @@ var File_shop_notification_v1_notification_proto protoreflect.FileDescriptor
 
 const file_shop_notification_v1_notification_proto_rawDesc = "" +
 	"\n" +
-	"'shop/notification/v1/notification.proto\x12\x14shop.notification.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe2\x03\n" +
+	"'shop/notification/v1/notification.proto\x12\x14shop.notification.v1\x1a\x1bbuf/validate/validate.proto\x1a\x17cleave/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe2\x03\n" +
 	"\x04Mail\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x19\n" +
 	"\bevent_id\x18\x02 \x01(\tR\aeventId\x12\x1a\n" +
@@ -491,11 +492,11 @@ const file_shop_notification_v1_notification_proto_rawDesc = "" +
 	"\x0fMAIL_STATE_HELD\x10\x02\x12\x13\n" +
 	"\x0fMAIL_STATE_SENT\x10\x03\x12\x13\n" +
 	"\x0fMAIL_STATE_DEAD\x10\x04\x12\x15\n" +
-	"\x11MAIL_STATE_ERASED\x10\x052\xcc\x03\n" +
-	"\fNotification\x12\x8b\x01\n" +
-	"\x0fGetNotification\x12,.shop.notification.v1.GetNotificationRequest\x1a\x1a.shop.notification.v1.Mail\".\x82\xd3\xe4\x93\x02%\x12#/v1/notifications/{notification_id}\x90\x02\x01\x12\x92\x01\n" +
-	"\x11ListNotifications\x12..shop.notification.v1.ListNotificationsRequest\x1a/.shop.notification.v1.ListNotificationsResponse\"\x1c\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/notifications\x90\x02\x01\x12\x98\x01\n" +
-	"\x12ResendNotification\x12/.shop.notification.v1.ResendNotificationRequest\x1a\x1a.shop.notification.v1.Mail\"5\x82\xd3\xe4\x93\x02/:\x01*\"*/v1/notifications/{notification_id}:resendBFZDgithub.com/cleavehq/cleave/proto/shop/notification/v1;notificationv1b\x06proto3"
+	"\x11MAIL_STATE_ERASED\x10\x052\x98\x04\n" +
+	"\fNotification\x12\xa4\x01\n" +
+	"\x0fGetNotification\x12,.shop.notification.v1.GetNotificationRequest\x1a\x1a.shop.notification.v1.Mail\"G\xb2\xb7\x1c\x15\b\x01\x1a\x11notification.read\x82\xd3\xe4\x93\x02%\x12#/v1/notifications/{notification_id}\x90\x02\x01\x12\xab\x01\n" +
+	"\x11ListNotifications\x12..shop.notification.v1.ListNotificationsRequest\x1a/.shop.notification.v1.ListNotificationsResponse\"5\xb2\xb7\x1c\x15\b\x01\x1a\x11notification.read\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/notifications\x90\x02\x01\x12\xb2\x01\n" +
+	"\x12ResendNotification\x12/.shop.notification.v1.ResendNotificationRequest\x1a\x1a.shop.notification.v1.Mail\"O\xb2\xb7\x1c\x16\b\x01\x1a\x12notification.write\x82\xd3\xe4\x93\x02/:\x01*\"*/v1/notifications/{notification_id}:resendBFZDgithub.com/cleavehq/cleave/proto/shop/notification/v1;notificationv1b\x06proto3"
 
 var (
 	file_shop_notification_v1_notification_proto_rawDescOnce sync.Once

@@ -11,6 +11,7 @@ package orderv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "github.com/cleavehq/cleave/proto/cleave/v1"
 	v1 "github.com/cleavehq/cleave/proto/shop/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -1039,6 +1040,112 @@ func (x *ListOrderEventsResponse) GetEvents() []*OrderEvent {
 	return nil
 }
 
+type WatchOrderRequest struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	OrderId string                 `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// The event_id after which to go on; 0 is from the beginning.
+	LastEventId   int64 `protobuf:"varint,2,opt,name=last_event_id,json=lastEventId,proto3" json:"last_event_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchOrderRequest) Reset() {
+	*x = WatchOrderRequest{}
+	mi := &file_shop_order_v1_order_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchOrderRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchOrderRequest) ProtoMessage() {}
+
+func (x *WatchOrderRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_order_v1_order_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchOrderRequest.ProtoReflect.Descriptor instead.
+func (*WatchOrderRequest) Descriptor() ([]byte, []int) {
+	return file_shop_order_v1_order_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *WatchOrderRequest) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *WatchOrderRequest) GetLastEventId() int64 {
+	if x != nil {
+		return x.LastEventId
+	}
+	return 0
+}
+
+type WatchOrderResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The sequence of the event.
+	EventId       int64       `protobuf:"varint,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	Event         *OrderEvent `protobuf:"bytes,2,opt,name=event,proto3" json:"event,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchOrderResponse) Reset() {
+	*x = WatchOrderResponse{}
+	mi := &file_shop_order_v1_order_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchOrderResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchOrderResponse) ProtoMessage() {}
+
+func (x *WatchOrderResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_order_v1_order_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchOrderResponse.ProtoReflect.Descriptor instead.
+func (*WatchOrderResponse) Descriptor() ([]byte, []int) {
+	return file_shop_order_v1_order_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *WatchOrderResponse) GetEventId() int64 {
+	if x != nil {
+		return x.EventId
+	}
+	return 0
+}
+
+func (x *WatchOrderResponse) GetEvent() *OrderEvent {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
 type CancelOrderRequest struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	OrderId string                 `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
@@ -1050,7 +1157,7 @@ type CancelOrderRequest struct {
 
 func (x *CancelOrderRequest) Reset() {
 	*x = CancelOrderRequest{}
-	mi := &file_shop_order_v1_order_proto_msgTypes[10]
+	mi := &file_shop_order_v1_order_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1062,7 +1169,7 @@ func (x *CancelOrderRequest) String() string {
 func (*CancelOrderRequest) ProtoMessage() {}
 
 func (x *CancelOrderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_order_v1_order_proto_msgTypes[10]
+	mi := &file_shop_order_v1_order_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1075,7 +1182,7 @@ func (x *CancelOrderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelOrderRequest.ProtoReflect.Descriptor instead.
 func (*CancelOrderRequest) Descriptor() ([]byte, []int) {
-	return file_shop_order_v1_order_proto_rawDescGZIP(), []int{10}
+	return file_shop_order_v1_order_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CancelOrderRequest) GetOrderId() string {
@@ -1107,7 +1214,7 @@ type RefundOrderRequest struct {
 
 func (x *RefundOrderRequest) Reset() {
 	*x = RefundOrderRequest{}
-	mi := &file_shop_order_v1_order_proto_msgTypes[11]
+	mi := &file_shop_order_v1_order_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1119,7 +1226,7 @@ func (x *RefundOrderRequest) String() string {
 func (*RefundOrderRequest) ProtoMessage() {}
 
 func (x *RefundOrderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_order_v1_order_proto_msgTypes[11]
+	mi := &file_shop_order_v1_order_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1132,7 +1239,7 @@ func (x *RefundOrderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefundOrderRequest.ProtoReflect.Descriptor instead.
 func (*RefundOrderRequest) Descriptor() ([]byte, []int) {
-	return file_shop_order_v1_order_proto_rawDescGZIP(), []int{11}
+	return file_shop_order_v1_order_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RefundOrderRequest) GetOrderId() string {
@@ -1167,7 +1274,7 @@ var File_shop_order_v1_order_proto protoreflect.FileDescriptor
 
 const file_shop_order_v1_order_proto_rawDesc = "" +
 	"\n" +
-	"\x19shop/order/v1/order.proto\x12\rshop.order.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ashop/type/v1/address.proto\x1a\x18shop/type/v1/money.proto\"\xb1\a\n" +
+	"\x19shop/order/v1/order.proto\x12\rshop.order.v1\x1a\x1bbuf/validate/validate.proto\x1a\x17cleave/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ashop/type/v1/address.proto\x1a\x18shop/type/v1/money.proto\"\xb1\a\n" +
 	"\vPlacedOrder\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12/\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x19.shop.order.v1.OrderStateR\x05state\x12\x17\n" +
@@ -1256,6 +1363,12 @@ const file_shop_order_v1_order_proto_rawDesc = "" +
 	"\border_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\aorderId\"L\n" +
 	"\x17ListOrderEventsResponse\x121\n" +
 	"\x06events\x18\x01 \x03(\v2\x19.shop.order.v1.OrderEventR\x06events\"e\n" +
+	"\x11WatchOrderRequest\x12#\n" +
+	"\border_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\aorderId\x12+\n" +
+	"\rlast_event_id\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\vlastEventId\"`\n" +
+	"\x12WatchOrderResponse\x12\x19\n" +
+	"\bevent_id\x18\x01 \x01(\x03R\aeventId\x12/\n" +
+	"\x05event\x18\x02 \x01(\v2\x19.shop.order.v1.OrderEventR\x05event\"e\n" +
 	"\x12CancelOrderRequest\x12#\n" +
 	"\border_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\aorderId\x12*\n" +
 	"\n" +
@@ -1286,17 +1399,21 @@ const file_shop_order_v1_order_proto_rawDesc = "" +
 	"\x18REFUND_STATE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12REFUND_STATE_ASKED\x10\x01\x12\x15\n" +
 	"\x11REFUND_STATE_DONE\x10\x02\x12\x18\n" +
-	"\x14REFUND_STATE_REFUSED\x10\x032\xbd\x05\n" +
-	"\x05Order\x12c\n" +
-	"\vCreateOrder\x12!.shop.order.v1.CreateOrderRequest\x1a\x1a.shop.order.v1.PlacedOrder\"\x15\x82\xd3\xe4\x93\x02\x0f:\x01*\"\n" +
-	"/v1/orders\x12h\n" +
-	"\bGetOrder\x12\x1e.shop.order.v1.GetOrderRequest\x1a\x1a.shop.order.v1.PlacedOrder\" \x82\xd3\xe4\x93\x02\x17\x12\x15/v1/orders/{order_id}\x90\x02\x01\x12h\n" +
+	"\x14REFUND_STATE_REFUSED\x10\x032\xa0\a\n" +
+	"\x05Order\x12k\n" +
+	"\vCreateOrder\x12!.shop.order.v1.CreateOrderRequest\x1a\x1a.shop.order.v1.PlacedOrder\"\x1d\xb2\xb7\x1c\x04\b\x01\x10\x01\x82\xd3\xe4\x93\x02\x0f:\x01*\"\n" +
+	"/v1/orders\x12p\n" +
+	"\bGetOrder\x12\x1e.shop.order.v1.GetOrderRequest\x1a\x1a.shop.order.v1.PlacedOrder\"(\xb2\xb7\x1c\x04\b\x01\x10\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/orders/{order_id}\x90\x02\x01\x12z\n" +
 	"\n" +
-	"ListOrders\x12 .shop.order.v1.ListOrdersRequest\x1a!.shop.order.v1.ListOrdersResponse\"\x15\x82\xd3\xe4\x93\x02\f\x12\n" +
-	"/v1/orders\x90\x02\x01\x12\x89\x01\n" +
-	"\x0fListOrderEvents\x12%.shop.order.v1.ListOrderEventsRequest\x1a&.shop.order.v1.ListOrderEventsResponse\"'\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/orders/{order_id}/events\x90\x02\x01\x12x\n" +
-	"\vCancelOrder\x12!.shop.order.v1.CancelOrderRequest\x1a\x1a.shop.order.v1.PlacedOrder\"*\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/orders/{order_id}:cancel\x90\x02\x02\x12u\n" +
-	"\vRefundOrder\x12!.shop.order.v1.RefundOrderRequest\x1a\x1a.shop.order.v1.PlacedOrder\"'\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/orders/{order_id}:refundB8Z6github.com/cleavehq/cleave/proto/shop/order/v1;orderv1b\x06proto3"
+	"ListOrders\x12 .shop.order.v1.ListOrdersRequest\x1a!.shop.order.v1.ListOrdersResponse\"'\xb2\xb7\x1c\x0e\b\x01\x1a\n" +
+	"order.read\x82\xd3\xe4\x93\x02\f\x12\n" +
+	"/v1/orders\x90\x02\x01\x12\x9b\x01\n" +
+	"\x0fListOrderEvents\x12%.shop.order.v1.ListOrderEventsRequest\x1a&.shop.order.v1.ListOrderEventsResponse\"9\xb2\xb7\x1c\x0e\b\x01\x1a\n" +
+	"order.read\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/orders/{order_id}/events\x90\x02\x01\x12\x83\x01\n" +
+	"\n" +
+	"WatchOrder\x12 .shop.order.v1.WatchOrderRequest\x1a!.shop.order.v1.WatchOrderResponse\".\xb2\xb7\x1c\x04\b\x01\x10\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/orders/{order_id}:watch\x90\x02\x010\x01\x12\x8b\x01\n" +
+	"\vCancelOrder\x12!.shop.order.v1.CancelOrderRequest\x1a\x1a.shop.order.v1.PlacedOrder\"=\xb2\xb7\x1c\x0f\b\x01\x1a\vorder.write\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/orders/{order_id}:cancel\x90\x02\x02\x12\x89\x01\n" +
+	"\vRefundOrder\x12!.shop.order.v1.RefundOrderRequest\x1a\x1a.shop.order.v1.PlacedOrder\";\xb2\xb7\x1c\x10\b\x01\x1a\forder.refund\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/orders/{order_id}:refundB8Z6github.com/cleavehq/cleave/proto/shop/order/v1;orderv1b\x06proto3"
 
 var (
 	file_shop_order_v1_order_proto_rawDescOnce sync.Once
@@ -1311,7 +1428,7 @@ func file_shop_order_v1_order_proto_rawDescGZIP() []byte {
 }
 
 var file_shop_order_v1_order_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_shop_order_v1_order_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_shop_order_v1_order_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_shop_order_v1_order_proto_goTypes = []any{
 	(OrderState)(0),                 // 0: shop.order.v1.OrderState
 	(RefundState)(0),                // 1: shop.order.v1.RefundState
@@ -1325,59 +1442,64 @@ var file_shop_order_v1_order_proto_goTypes = []any{
 	(*ListOrdersResponse)(nil),      // 9: shop.order.v1.ListOrdersResponse
 	(*ListOrderEventsRequest)(nil),  // 10: shop.order.v1.ListOrderEventsRequest
 	(*ListOrderEventsResponse)(nil), // 11: shop.order.v1.ListOrderEventsResponse
-	(*CancelOrderRequest)(nil),      // 12: shop.order.v1.CancelOrderRequest
-	(*RefundOrderRequest)(nil),      // 13: shop.order.v1.RefundOrderRequest
-	(*v1.Address)(nil),              // 14: shop.type.v1.Address
-	(*v1.Money)(nil),                // 15: shop.type.v1.Money
-	(*timestamppb.Timestamp)(nil),   // 16: google.protobuf.Timestamp
+	(*WatchOrderRequest)(nil),       // 12: shop.order.v1.WatchOrderRequest
+	(*WatchOrderResponse)(nil),      // 13: shop.order.v1.WatchOrderResponse
+	(*CancelOrderRequest)(nil),      // 14: shop.order.v1.CancelOrderRequest
+	(*RefundOrderRequest)(nil),      // 15: shop.order.v1.RefundOrderRequest
+	(*v1.Address)(nil),              // 16: shop.type.v1.Address
+	(*v1.Money)(nil),                // 17: shop.type.v1.Money
+	(*timestamppb.Timestamp)(nil),   // 18: google.protobuf.Timestamp
 }
 var file_shop_order_v1_order_proto_depIdxs = []int32{
 	0,  // 0: shop.order.v1.PlacedOrder.state:type_name -> shop.order.v1.OrderState
-	14, // 1: shop.order.v1.PlacedOrder.shipping_address:type_name -> shop.type.v1.Address
+	16, // 1: shop.order.v1.PlacedOrder.shipping_address:type_name -> shop.type.v1.Address
 	3,  // 2: shop.order.v1.PlacedOrder.lines:type_name -> shop.order.v1.OrderLine
-	15, // 3: shop.order.v1.PlacedOrder.total:type_name -> shop.type.v1.Money
-	16, // 4: shop.order.v1.PlacedOrder.create_time:type_name -> google.protobuf.Timestamp
-	16, // 5: shop.order.v1.PlacedOrder.update_time:type_name -> google.protobuf.Timestamp
-	15, // 6: shop.order.v1.PlacedOrder.subtotal:type_name -> shop.type.v1.Money
-	15, // 7: shop.order.v1.PlacedOrder.discount:type_name -> shop.type.v1.Money
-	15, // 8: shop.order.v1.PlacedOrder.tax:type_name -> shop.type.v1.Money
-	15, // 9: shop.order.v1.PlacedOrder.captured:type_name -> shop.type.v1.Money
-	15, // 10: shop.order.v1.PlacedOrder.refunded:type_name -> shop.type.v1.Money
+	17, // 3: shop.order.v1.PlacedOrder.total:type_name -> shop.type.v1.Money
+	18, // 4: shop.order.v1.PlacedOrder.create_time:type_name -> google.protobuf.Timestamp
+	18, // 5: shop.order.v1.PlacedOrder.update_time:type_name -> google.protobuf.Timestamp
+	17, // 6: shop.order.v1.PlacedOrder.subtotal:type_name -> shop.type.v1.Money
+	17, // 7: shop.order.v1.PlacedOrder.discount:type_name -> shop.type.v1.Money
+	17, // 8: shop.order.v1.PlacedOrder.tax:type_name -> shop.type.v1.Money
+	17, // 9: shop.order.v1.PlacedOrder.captured:type_name -> shop.type.v1.Money
+	17, // 10: shop.order.v1.PlacedOrder.refunded:type_name -> shop.type.v1.Money
 	4,  // 11: shop.order.v1.PlacedOrder.refunds:type_name -> shop.order.v1.OrderRefund
-	15, // 12: shop.order.v1.OrderLine.unit_price:type_name -> shop.type.v1.Money
-	15, // 13: shop.order.v1.OrderLine.line_total:type_name -> shop.type.v1.Money
-	15, // 14: shop.order.v1.OrderLine.discount:type_name -> shop.type.v1.Money
-	15, // 15: shop.order.v1.OrderLine.tax:type_name -> shop.type.v1.Money
-	15, // 16: shop.order.v1.OrderLine.total:type_name -> shop.type.v1.Money
+	17, // 12: shop.order.v1.OrderLine.unit_price:type_name -> shop.type.v1.Money
+	17, // 13: shop.order.v1.OrderLine.line_total:type_name -> shop.type.v1.Money
+	17, // 14: shop.order.v1.OrderLine.discount:type_name -> shop.type.v1.Money
+	17, // 15: shop.order.v1.OrderLine.tax:type_name -> shop.type.v1.Money
+	17, // 16: shop.order.v1.OrderLine.total:type_name -> shop.type.v1.Money
 	1,  // 17: shop.order.v1.OrderRefund.state:type_name -> shop.order.v1.RefundState
-	15, // 18: shop.order.v1.OrderRefund.amount:type_name -> shop.type.v1.Money
-	16, // 19: shop.order.v1.OrderRefund.create_time:type_name -> google.protobuf.Timestamp
+	17, // 18: shop.order.v1.OrderRefund.amount:type_name -> shop.type.v1.Money
+	18, // 19: shop.order.v1.OrderRefund.create_time:type_name -> google.protobuf.Timestamp
 	0,  // 20: shop.order.v1.OrderEvent.from:type_name -> shop.order.v1.OrderState
 	0,  // 21: shop.order.v1.OrderEvent.to:type_name -> shop.order.v1.OrderState
-	16, // 22: shop.order.v1.OrderEvent.at:type_name -> google.protobuf.Timestamp
-	14, // 23: shop.order.v1.CreateOrderRequest.shipping_address:type_name -> shop.type.v1.Address
-	15, // 24: shop.order.v1.CreateOrderRequest.expected_total:type_name -> shop.type.v1.Money
+	18, // 22: shop.order.v1.OrderEvent.at:type_name -> google.protobuf.Timestamp
+	16, // 23: shop.order.v1.CreateOrderRequest.shipping_address:type_name -> shop.type.v1.Address
+	17, // 24: shop.order.v1.CreateOrderRequest.expected_total:type_name -> shop.type.v1.Money
 	0,  // 25: shop.order.v1.ListOrdersRequest.state:type_name -> shop.order.v1.OrderState
 	2,  // 26: shop.order.v1.ListOrdersResponse.orders:type_name -> shop.order.v1.PlacedOrder
 	5,  // 27: shop.order.v1.ListOrderEventsResponse.events:type_name -> shop.order.v1.OrderEvent
-	15, // 28: shop.order.v1.RefundOrderRequest.amount:type_name -> shop.type.v1.Money
-	6,  // 29: shop.order.v1.Order.CreateOrder:input_type -> shop.order.v1.CreateOrderRequest
-	7,  // 30: shop.order.v1.Order.GetOrder:input_type -> shop.order.v1.GetOrderRequest
-	8,  // 31: shop.order.v1.Order.ListOrders:input_type -> shop.order.v1.ListOrdersRequest
-	10, // 32: shop.order.v1.Order.ListOrderEvents:input_type -> shop.order.v1.ListOrderEventsRequest
-	12, // 33: shop.order.v1.Order.CancelOrder:input_type -> shop.order.v1.CancelOrderRequest
-	13, // 34: shop.order.v1.Order.RefundOrder:input_type -> shop.order.v1.RefundOrderRequest
-	2,  // 35: shop.order.v1.Order.CreateOrder:output_type -> shop.order.v1.PlacedOrder
-	2,  // 36: shop.order.v1.Order.GetOrder:output_type -> shop.order.v1.PlacedOrder
-	9,  // 37: shop.order.v1.Order.ListOrders:output_type -> shop.order.v1.ListOrdersResponse
-	11, // 38: shop.order.v1.Order.ListOrderEvents:output_type -> shop.order.v1.ListOrderEventsResponse
-	2,  // 39: shop.order.v1.Order.CancelOrder:output_type -> shop.order.v1.PlacedOrder
-	2,  // 40: shop.order.v1.Order.RefundOrder:output_type -> shop.order.v1.PlacedOrder
-	35, // [35:41] is the sub-list for method output_type
-	29, // [29:35] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	5,  // 28: shop.order.v1.WatchOrderResponse.event:type_name -> shop.order.v1.OrderEvent
+	17, // 29: shop.order.v1.RefundOrderRequest.amount:type_name -> shop.type.v1.Money
+	6,  // 30: shop.order.v1.Order.CreateOrder:input_type -> shop.order.v1.CreateOrderRequest
+	7,  // 31: shop.order.v1.Order.GetOrder:input_type -> shop.order.v1.GetOrderRequest
+	8,  // 32: shop.order.v1.Order.ListOrders:input_type -> shop.order.v1.ListOrdersRequest
+	10, // 33: shop.order.v1.Order.ListOrderEvents:input_type -> shop.order.v1.ListOrderEventsRequest
+	12, // 34: shop.order.v1.Order.WatchOrder:input_type -> shop.order.v1.WatchOrderRequest
+	14, // 35: shop.order.v1.Order.CancelOrder:input_type -> shop.order.v1.CancelOrderRequest
+	15, // 36: shop.order.v1.Order.RefundOrder:input_type -> shop.order.v1.RefundOrderRequest
+	2,  // 37: shop.order.v1.Order.CreateOrder:output_type -> shop.order.v1.PlacedOrder
+	2,  // 38: shop.order.v1.Order.GetOrder:output_type -> shop.order.v1.PlacedOrder
+	9,  // 39: shop.order.v1.Order.ListOrders:output_type -> shop.order.v1.ListOrdersResponse
+	11, // 40: shop.order.v1.Order.ListOrderEvents:output_type -> shop.order.v1.ListOrderEventsResponse
+	13, // 41: shop.order.v1.Order.WatchOrder:output_type -> shop.order.v1.WatchOrderResponse
+	2,  // 42: shop.order.v1.Order.CancelOrder:output_type -> shop.order.v1.PlacedOrder
+	2,  // 43: shop.order.v1.Order.RefundOrder:output_type -> shop.order.v1.PlacedOrder
+	37, // [37:44] is the sub-list for method output_type
+	30, // [30:37] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_shop_order_v1_order_proto_init() }
@@ -1391,7 +1513,7 @@ func file_shop_order_v1_order_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_shop_order_v1_order_proto_rawDesc), len(file_shop_order_v1_order_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   12,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -9,6 +9,7 @@ package orderv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	fmt "fmt"
+	_ "github.com/cleavehq/cleave/proto/cleave/v1"
 	_ "github.com/cleavehq/cleave/proto/shop/type/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	proto "google.golang.org/protobuf/proto"
@@ -63,6 +64,13 @@ func NewOrderEndpoints() []*api.Endpoint {
 			Handler: "rpc",
 		},
 		{
+			Name:    "Order.WatchOrder",
+			Path:    []string{"/v1/orders/{order_id}:watch"},
+			Method:  []string{"GET"},
+			Stream:  true,
+			Handler: "rpc",
+		},
+		{
 			Name:    "Order.CancelOrder",
 			Path:    []string{"/v1/orders/{order_id}:cancel"},
 			Method:  []string{"POST"},
@@ -92,6 +100,10 @@ type OrderService interface {
 	// ListOrderEvents returns the audit trail of an order: everything that happened to it, the oldest first. NOT_FOUND when there is no
 	// such order.
 	ListOrderEvents(ctx context.Context, in *ListOrderEventsRequest, opts ...client.CallOption) (*ListOrderEventsResponse, error)
+	// WatchOrder sends what happened to an order, the oldest first, and then what happens, within a second. It ends when the caller goes, and
+	// with UNAVAILABLE and reason WATCH_MOVED when the module stops: call it again with the last event_id that came. NOT_FOUND when there is
+	// no such order.
+	WatchOrder(ctx context.Context, in *WatchOrderRequest, opts ...client.CallOption) (Order_WatchOrderService, error)
 	// CancelOrder calls an order off that has not been shipped: what was charged is paid back, and the goods go back into the stock. The
 	// decision is final when the answer comes; when something could not be let go yet, the order is not CANCELLED yet but unfinished,
 	// and the shop goes on. Again, it changes nothing. FAILED_PRECONDITION with reason ORDER_SHIPPED when a part of it left.
@@ -154,6 +166,60 @@ func (c *orderService) ListOrderEvents(ctx context.Context, in *ListOrderEventsR
 	return out, nil
 }
 
+func (c *orderService) WatchOrder(ctx context.Context, in *WatchOrderRequest, opts ...client.CallOption) (Order_WatchOrderService, error) {
+	req := c.c.NewRequest(c.name, "Order.WatchOrder", &WatchOrderRequest{})
+	stream, err := c.c.Stream(ctx, req, opts...)
+	if err != nil {
+		return nil, err
+	}
+	if err := stream.Send(in); err != nil {
+		return nil, err
+	}
+	return &orderServiceWatchOrder{stream}, nil
+}
+
+type Order_WatchOrderService interface {
+	Context() context.Context
+	SendMsg(interface{}) error
+	RecvMsg(interface{}) error
+	CloseSend() error
+	Close() error
+	Recv() (*WatchOrderResponse, error)
+}
+
+type orderServiceWatchOrder struct {
+	stream client.Stream
+}
+
+func (x *orderServiceWatchOrder) CloseSend() error {
+	return x.stream.CloseSend()
+}
+
+func (x *orderServiceWatchOrder) Close() error {
+	return x.stream.Close()
+}
+
+func (x *orderServiceWatchOrder) Context() context.Context {
+	return x.stream.Context()
+}
+
+func (x *orderServiceWatchOrder) SendMsg(m interface{}) error {
+	return x.stream.Send(m)
+}
+
+func (x *orderServiceWatchOrder) RecvMsg(m interface{}) error {
+	return x.stream.Recv(m)
+}
+
+func (x *orderServiceWatchOrder) Recv() (*WatchOrderResponse, error) {
+	m := new(WatchOrderResponse)
+	err := x.stream.Recv(m)
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
 func (c *orderService) CancelOrder(ctx context.Context, in *CancelOrderRequest, opts ...client.CallOption) (*PlacedOrder, error) {
 	req := c.c.NewRequest(c.name, "Order.CancelOrder", in)
 	out := new(PlacedOrder)
@@ -189,6 +255,10 @@ type OrderHandler interface {
 	// ListOrderEvents returns the audit trail of an order: everything that happened to it, the oldest first. NOT_FOUND when there is no
 	// such order.
 	ListOrderEvents(context.Context, *ListOrderEventsRequest, *ListOrderEventsResponse) error
+	// WatchOrder sends what happened to an order, the oldest first, and then what happens, within a second. It ends when the caller goes, and
+	// with UNAVAILABLE and reason WATCH_MOVED when the module stops: call it again with the last event_id that came. NOT_FOUND when there is
+	// no such order.
+	WatchOrder(context.Context, *WatchOrderRequest, Order_WatchOrderStream) error
 	// CancelOrder calls an order off that has not been shipped: what was charged is paid back, and the goods go back into the stock. The
 	// decision is final when the answer comes; when something could not be let go yet, the order is not CANCELLED yet but unfinished,
 	// and the shop goes on. Again, it changes nothing. FAILED_PRECONDITION with reason ORDER_SHIPPED when a part of it left.
@@ -205,6 +275,7 @@ func RegisterOrderHandler(s server.Server, hdlr OrderHandler, opts ...server.Han
 		GetOrder(ctx context.Context, in *GetOrderRequest, out *PlacedOrder) error
 		ListOrders(ctx context.Context, in *ListOrdersRequest, out *ListOrdersResponse) error
 		ListOrderEvents(ctx context.Context, in *ListOrderEventsRequest, out *ListOrderEventsResponse) error
+		WatchOrder(ctx context.Context, stream server.Stream) error
 		CancelOrder(ctx context.Context, in *CancelOrderRequest, out *PlacedOrder) error
 		RefundOrder(ctx context.Context, in *RefundOrderRequest, out *PlacedOrder) error
 	}
@@ -234,6 +305,13 @@ func RegisterOrderHandler(s server.Server, hdlr OrderHandler, opts ...server.Han
 		Name:    "Order.ListOrderEvents",
 		Path:    []string{"/v1/orders/{order_id}/events"},
 		Method:  []string{"GET"},
+		Handler: "rpc",
+	}))
+	opts = append(opts, api.WithEndpoint(&api.Endpoint{
+		Name:    "Order.WatchOrder",
+		Path:    []string{"/v1/orders/{order_id}:watch"},
+		Method:  []string{"GET"},
+		Stream:  true,
 		Handler: "rpc",
 	}))
 	opts = append(opts, api.WithEndpoint(&api.Endpoint{
@@ -269,6 +347,46 @@ func (h *orderHandler) ListOrders(ctx context.Context, in *ListOrdersRequest, ou
 
 func (h *orderHandler) ListOrderEvents(ctx context.Context, in *ListOrderEventsRequest, out *ListOrderEventsResponse) error {
 	return h.OrderHandler.ListOrderEvents(ctx, in, out)
+}
+
+func (h *orderHandler) WatchOrder(ctx context.Context, stream server.Stream) error {
+	m := new(WatchOrderRequest)
+	if err := stream.Recv(m); err != nil {
+		return err
+	}
+	return h.OrderHandler.WatchOrder(ctx, m, &orderWatchOrderStream{stream})
+}
+
+type Order_WatchOrderStream interface {
+	Context() context.Context
+	SendMsg(interface{}) error
+	RecvMsg(interface{}) error
+	Close() error
+	Send(*WatchOrderResponse) error
+}
+
+type orderWatchOrderStream struct {
+	stream server.Stream
+}
+
+func (x *orderWatchOrderStream) Close() error {
+	return x.stream.Close()
+}
+
+func (x *orderWatchOrderStream) Context() context.Context {
+	return x.stream.Context()
+}
+
+func (x *orderWatchOrderStream) SendMsg(m interface{}) error {
+	return x.stream.Send(m)
+}
+
+func (x *orderWatchOrderStream) RecvMsg(m interface{}) error {
+	return x.stream.Recv(m)
+}
+
+func (x *orderWatchOrderStream) Send(m *WatchOrderResponse) error {
+	return x.stream.Send(m)
 }
 
 func (h *orderHandler) CancelOrder(ctx context.Context, in *CancelOrderRequest, out *PlacedOrder) error {

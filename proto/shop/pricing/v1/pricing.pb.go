@@ -9,6 +9,7 @@
 package pricingv1
 
 import (
+	_ "github.com/cleavehq/cleave/proto/cleave/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -28,34 +29,34 @@ var File_shop_pricing_v1_pricing_proto protoreflect.FileDescriptor
 
 const file_shop_pricing_v1_pricing_proto_rawDesc = "" +
 	"\n" +
-	"\x1dshop/pricing/v1/pricing.proto\x12\x0fshop.pricing.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1cshop/pricing/v1/coupon.proto\x1a\x1bshop/pricing/v1/price.proto\x1a\x1bshop/pricing/v1/quote.proto\x1a\x19shop/pricing/v1/tax.proto2\xea\x11\n" +
-	"\aPricing\x12a\n" +
-	"\vCreateQuote\x12#.shop.pricing.v1.CreateQuoteRequest\x1a\x16.shop.pricing.v1.Quote\"\x15\x82\xd3\xe4\x93\x02\x0f:\x01*\"\n" +
-	"/v1/quotes\x12f\n" +
-	"\bGetQuote\x12 .shop.pricing.v1.GetQuoteRequest\x1a\x16.shop.pricing.v1.Quote\" \x82\xd3\xe4\x93\x02\x17\x12\x15/v1/quotes/{quote_id}\x90\x02\x01\x12`\n" +
+	"\x1dshop/pricing/v1/pricing.proto\x12\x0fshop.pricing.v1\x1a\x17cleave/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1cshop/pricing/v1/coupon.proto\x1a\x1bshop/pricing/v1/price.proto\x1a\x1bshop/pricing/v1/quote.proto\x1a\x19shop/pricing/v1/tax.proto2\xb7\x14\n" +
+	"\aPricing\x12i\n" +
+	"\vCreateQuote\x12#.shop.pricing.v1.CreateQuoteRequest\x1a\x16.shop.pricing.v1.Quote\"\x1d\xb2\xb7\x1c\x04\b\x01\x10\x01\x82\xd3\xe4\x93\x02\x0f:\x01*\"\n" +
+	"/v1/quotes\x12n\n" +
+	"\bGetQuote\x12 .shop.pricing.v1.GetQuoteRequest\x1a\x16.shop.pricing.v1.Quote\"(\xb2\xb7\x1c\x04\b\x01\x10\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/quotes/{quote_id}\x90\x02\x01\x12`\n" +
 	"\fLookUpPrices\x12$.shop.pricing.v1.LookUpPricesRequest\x1a%.shop.pricing.v1.LookUpPricesResponse\"\x03\x90\x02\x01\x12V\n" +
 	"\fRedeemCoupon\x12$.shop.pricing.v1.RedeemCouponRequest\x1a\x1b.shop.pricing.v1.Redemption\"\x03\x90\x02\x02\x12^\n" +
 	"\x10CommitRedemption\x12(.shop.pricing.v1.CommitRedemptionRequest\x1a\x1b.shop.pricing.v1.Redemption\"\x03\x90\x02\x02\x12`\n" +
-	"\x11ReleaseRedemption\x12).shop.pricing.v1.ReleaseRedemptionRequest\x1a\x1b.shop.pricing.v1.Redemption\"\x03\x90\x02\x02\x12e\n" +
-	"\vCreatePrice\x12#.shop.pricing.v1.CreatePriceRequest\x1a\x16.shop.pricing.v1.Price\"\x19\x82\xd3\xe4\x93\x02\x13:\x05price\"\n" +
-	"/v1/prices\x12f\n" +
-	"\bGetPrice\x12 .shop.pricing.v1.GetPriceRequest\x1a\x16.shop.pricing.v1.Price\" \x82\xd3\xe4\x93\x02\x17\x12\x15/v1/prices/{price_id}\x90\x02\x01\x12l\n" +
+	"\x11ReleaseRedemption\x12).shop.pricing.v1.ReleaseRedemptionRequest\x1a\x1b.shop.pricing.v1.Redemption\"\x03\x90\x02\x02\x12z\n" +
+	"\vCreatePrice\x12#.shop.pricing.v1.CreatePriceRequest\x1a\x16.shop.pricing.v1.Price\".\xb2\xb7\x1c\x11\b\x01\x1a\rpricing.write\x82\xd3\xe4\x93\x02\x13:\x05price\"\n" +
+	"/v1/prices\x12z\n" +
+	"\bGetPrice\x12 .shop.pricing.v1.GetPriceRequest\x1a\x16.shop.pricing.v1.Price\"4\xb2\xb7\x1c\x10\b\x01\x1a\fpricing.read\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/prices/{price_id}\x90\x02\x01\x12\x80\x01\n" +
 	"\n" +
-	"ListPrices\x12\".shop.pricing.v1.ListPricesRequest\x1a#.shop.pricing.v1.ListPricesResponse\"\x15\x82\xd3\xe4\x93\x02\f\x12\n" +
-	"/v1/prices\x90\x02\x01\x12s\n" +
-	"\vUpdatePrice\x12#.shop.pricing.v1.UpdatePriceRequest\x1a\x16.shop.pricing.v1.Price\"'\x82\xd3\xe4\x93\x02\x1e:\x05price2\x15/v1/prices/{price.id}\x90\x02\x02\x12i\n" +
-	"\vDeletePrice\x12#.shop.pricing.v1.DeletePriceRequest\x1a\x16.google.protobuf.Empty\"\x1d\x82\xd3\xe4\x93\x02\x17*\x15/v1/prices/{price_id}\x12p\n" +
-	"\rCreateTaxRate\x12%.shop.pricing.v1.CreateTaxRateRequest\x1a\x18.shop.pricing.v1.TaxRate\"\x1e\x82\xd3\xe4\x93\x02\x18:\btax_rate\"\f/v1/taxRates\x12m\n" +
+	"ListPrices\x12\".shop.pricing.v1.ListPricesRequest\x1a#.shop.pricing.v1.ListPricesResponse\")\xb2\xb7\x1c\x10\b\x01\x1a\fpricing.read\x82\xd3\xe4\x93\x02\f\x12\n" +
+	"/v1/prices\x90\x02\x01\x12\x88\x01\n" +
+	"\vUpdatePrice\x12#.shop.pricing.v1.UpdatePriceRequest\x1a\x16.shop.pricing.v1.Price\"<\xb2\xb7\x1c\x11\b\x01\x1a\rpricing.write\x82\xd3\xe4\x93\x02\x1e:\x05price2\x15/v1/prices/{price.id}\x90\x02\x02\x12~\n" +
+	"\vDeletePrice\x12#.shop.pricing.v1.DeletePriceRequest\x1a\x16.google.protobuf.Empty\"2\xb2\xb7\x1c\x11\b\x01\x1a\rpricing.write\x82\xd3\xe4\x93\x02\x17*\x15/v1/prices/{price_id}\x12\x85\x01\n" +
+	"\rCreateTaxRate\x12%.shop.pricing.v1.CreateTaxRateRequest\x1a\x18.shop.pricing.v1.TaxRate\"3\xb2\xb7\x1c\x11\b\x01\x1a\rpricing.write\x82\xd3\xe4\x93\x02\x18:\btax_rate\"\f/v1/taxRates\x12\x81\x01\n" +
 	"\n" +
-	"GetTaxRate\x12\".shop.pricing.v1.GetTaxRateRequest\x1a\x18.shop.pricing.v1.TaxRate\"!\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/taxRates/{country}\x90\x02\x01\x12t\n" +
-	"\fListTaxRates\x12$.shop.pricing.v1.ListTaxRatesRequest\x1a%.shop.pricing.v1.ListTaxRatesResponse\"\x17\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/taxRates\x90\x02\x01\x12\x86\x01\n" +
-	"\rUpdateTaxRate\x12%.shop.pricing.v1.UpdateTaxRateRequest\x1a\x18.shop.pricing.v1.TaxRate\"4\x82\xd3\xe4\x93\x02+:\btax_rate2\x1f/v1/taxRates/{tax_rate.country}\x90\x02\x02\x12n\n" +
-	"\rDeleteTaxRate\x12%.shop.pricing.v1.DeleteTaxRateRequest\x1a\x16.google.protobuf.Empty\"\x1e\x82\xd3\xe4\x93\x02\x18*\x16/v1/taxRates/{country}\x12j\n" +
-	"\fCreateCoupon\x12$.shop.pricing.v1.CreateCouponRequest\x1a\x17.shop.pricing.v1.Coupon\"\x1b\x82\xd3\xe4\x93\x02\x15:\x06coupon\"\v/v1/coupons\x12f\n" +
-	"\tGetCoupon\x12!.shop.pricing.v1.GetCouponRequest\x1a\x17.shop.pricing.v1.Coupon\"\x1d\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/coupons/{code}\x90\x02\x01\x12p\n" +
-	"\vListCoupons\x12#.shop.pricing.v1.ListCouponsRequest\x1a$.shop.pricing.v1.ListCouponsResponse\"\x16\x82\xd3\xe4\x93\x02\r\x12\v/v1/coupons\x90\x02\x01\x12{\n" +
-	"\fUpdateCoupon\x12$.shop.pricing.v1.UpdateCouponRequest\x1a\x17.shop.pricing.v1.Coupon\",\x82\xd3\xe4\x93\x02#:\x06coupon2\x19/v1/coupons/{coupon.code}\x90\x02\x02\x12h\n" +
-	"\fDeleteCoupon\x12$.shop.pricing.v1.DeleteCouponRequest\x1a\x16.google.protobuf.Empty\"\x1a\x82\xd3\xe4\x93\x02\x14*\x12/v1/coupons/{code}B<Z:github.com/cleavehq/cleave/proto/shop/pricing/v1;pricingv1b\x06proto3"
+	"GetTaxRate\x12\".shop.pricing.v1.GetTaxRateRequest\x1a\x18.shop.pricing.v1.TaxRate\"5\xb2\xb7\x1c\x10\b\x01\x1a\fpricing.read\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/taxRates/{country}\x90\x02\x01\x12\x88\x01\n" +
+	"\fListTaxRates\x12$.shop.pricing.v1.ListTaxRatesRequest\x1a%.shop.pricing.v1.ListTaxRatesResponse\"+\xb2\xb7\x1c\x10\b\x01\x1a\fpricing.read\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/taxRates\x90\x02\x01\x12\x9b\x01\n" +
+	"\rUpdateTaxRate\x12%.shop.pricing.v1.UpdateTaxRateRequest\x1a\x18.shop.pricing.v1.TaxRate\"I\xb2\xb7\x1c\x11\b\x01\x1a\rpricing.write\x82\xd3\xe4\x93\x02+:\btax_rate2\x1f/v1/taxRates/{tax_rate.country}\x90\x02\x02\x12\x83\x01\n" +
+	"\rDeleteTaxRate\x12%.shop.pricing.v1.DeleteTaxRateRequest\x1a\x16.google.protobuf.Empty\"3\xb2\xb7\x1c\x11\b\x01\x1a\rpricing.write\x82\xd3\xe4\x93\x02\x18*\x16/v1/taxRates/{country}\x12\x7f\n" +
+	"\fCreateCoupon\x12$.shop.pricing.v1.CreateCouponRequest\x1a\x17.shop.pricing.v1.Coupon\"0\xb2\xb7\x1c\x11\b\x01\x1a\rpricing.write\x82\xd3\xe4\x93\x02\x15:\x06coupon\"\v/v1/coupons\x12z\n" +
+	"\tGetCoupon\x12!.shop.pricing.v1.GetCouponRequest\x1a\x17.shop.pricing.v1.Coupon\"1\xb2\xb7\x1c\x10\b\x01\x1a\fpricing.read\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/coupons/{code}\x90\x02\x01\x12\x84\x01\n" +
+	"\vListCoupons\x12#.shop.pricing.v1.ListCouponsRequest\x1a$.shop.pricing.v1.ListCouponsResponse\"*\xb2\xb7\x1c\x10\b\x01\x1a\fpricing.read\x82\xd3\xe4\x93\x02\r\x12\v/v1/coupons\x90\x02\x01\x12\x90\x01\n" +
+	"\fUpdateCoupon\x12$.shop.pricing.v1.UpdateCouponRequest\x1a\x17.shop.pricing.v1.Coupon\"A\xb2\xb7\x1c\x11\b\x01\x1a\rpricing.write\x82\xd3\xe4\x93\x02#:\x06coupon2\x19/v1/coupons/{coupon.code}\x90\x02\x02\x12}\n" +
+	"\fDeleteCoupon\x12$.shop.pricing.v1.DeleteCouponRequest\x1a\x16.google.protobuf.Empty\"/\xb2\xb7\x1c\x11\b\x01\x1a\rpricing.write\x82\xd3\xe4\x93\x02\x14*\x12/v1/coupons/{code}B<Z:github.com/cleavehq/cleave/proto/shop/pricing/v1;pricingv1b\x06proto3"
 
 var file_shop_pricing_v1_pricing_proto_goTypes = []any{
 	(*CreateQuoteRequest)(nil),       // 0: shop.pricing.v1.CreateQuoteRequest

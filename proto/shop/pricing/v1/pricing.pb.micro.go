@@ -7,6 +7,7 @@ package pricingv1
 
 import (
 	fmt "fmt"
+	_ "github.com/cleavehq/cleave/proto/cleave/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	proto "google.golang.org/protobuf/proto"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
@@ -157,10 +158,11 @@ type PricingService interface {
 	// ALREADY_EXISTS with REDEMPTION_DIFFERS. FAILED_PRECONDITION with QUOTE_EXPIRED, COUPON_EXHAUSTED, COUPON_NOT_APPLICABLE (the
 	// coupon was deleted) or REDEMPTION_RELEASED.
 	RedeemCoupon(ctx context.Context, in *RedeemCouponRequest, opts ...client.CallOption) (*Redemption, error)
-	// CommitRedemption makes the use final. NOT_FOUND when it was never redeemed; FAILED_PRECONDITION with REDEMPTION_RELEASED.
+	// CommitRedemption makes the use final, until the order is called off. NOT_FOUND when it was never redeemed; FAILED_PRECONDITION with
+	// REDEMPTION_RELEASED.
 	CommitRedemption(ctx context.Context, in *CommitRedemptionRequest, opts ...client.CallOption) (*Redemption, error)
-	// ReleaseRedemption gives the use back. A redemption that never was becomes a released one, so that a RedeemCoupon that arrives
-	// after its release takes nothing. FAILED_PRECONDITION with REDEMPTION_COMMITTED.
+	// ReleaseRedemption gives the use back, a committed one too: its order was called off before shipment. Again, it changes nothing. A
+	// redemption that never was becomes a released one, so that a RedeemCoupon that arrives after its release takes nothing.
 	ReleaseRedemption(ctx context.Context, in *ReleaseRedemptionRequest, opts ...client.CallOption) (*Redemption, error)
 	// CreatePrice adds a price to the list. ALREADY_EXISTS when the SKU has one in this currency from this very moment on.
 	CreatePrice(ctx context.Context, in *CreatePriceRequest, opts ...client.CallOption) (*Price, error)
@@ -435,10 +437,11 @@ type PricingHandler interface {
 	// ALREADY_EXISTS with REDEMPTION_DIFFERS. FAILED_PRECONDITION with QUOTE_EXPIRED, COUPON_EXHAUSTED, COUPON_NOT_APPLICABLE (the
 	// coupon was deleted) or REDEMPTION_RELEASED.
 	RedeemCoupon(context.Context, *RedeemCouponRequest, *Redemption) error
-	// CommitRedemption makes the use final. NOT_FOUND when it was never redeemed; FAILED_PRECONDITION with REDEMPTION_RELEASED.
+	// CommitRedemption makes the use final, until the order is called off. NOT_FOUND when it was never redeemed; FAILED_PRECONDITION with
+	// REDEMPTION_RELEASED.
 	CommitRedemption(context.Context, *CommitRedemptionRequest, *Redemption) error
-	// ReleaseRedemption gives the use back. A redemption that never was becomes a released one, so that a RedeemCoupon that arrives
-	// after its release takes nothing. FAILED_PRECONDITION with REDEMPTION_COMMITTED.
+	// ReleaseRedemption gives the use back, a committed one too: its order was called off before shipment. Again, it changes nothing. A
+	// redemption that never was becomes a released one, so that a RedeemCoupon that arrives after its release takes nothing.
 	ReleaseRedemption(context.Context, *ReleaseRedemptionRequest, *Redemption) error
 	// CreatePrice adds a price to the list. ALREADY_EXISTS when the SKU has one in this currency from this very moment on.
 	CreatePrice(context.Context, *CreatePriceRequest, *Price) error

@@ -10,6 +10,7 @@ package webhookv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "github.com/cleavehq/cleave/proto/cleave/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -1030,7 +1031,7 @@ var File_shop_webhook_v1_webhook_proto protoreflect.FileDescriptor
 
 const file_shop_webhook_v1_webhook_proto_rawDesc = "" +
 	"\n" +
-	"\x1dshop/webhook/v1/webhook.proto\x12\x0fshop.webhook.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xae\x02\n" +
+	"\x1dshop/webhook/v1/webhook.proto\x12\x0fshop.webhook.v1\x1a\x1bbuf/validate/validate.proto\x1a\x17cleave/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xae\x02\n" +
 	"\bEndpoint\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n" +
 	"\x03url\x18\x02 \x01(\tR\x03url\x12\x1f\n" +
@@ -1122,17 +1123,17 @@ const file_shop_webhook_v1_webhook_proto_rawDesc = "" +
 	"\x1aDELIVERY_STATE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16DELIVERY_STATE_PENDING\x10\x01\x12\x1c\n" +
 	"\x18DELIVERY_STATE_DELIVERED\x10\x02\x12\x17\n" +
-	"\x13DELIVERY_STATE_DEAD\x10\x032\xf9\t\n" +
-	"\aWebhook\x12\x7f\n" +
-	"\x0eCreateEndpoint\x12&.shop.webhook.v1.CreateEndpointRequest\x1a#.shop.webhook.v1.EndpointWithSecret\" \x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/webhook-endpoints\x12}\n" +
-	"\vGetEndpoint\x12#.shop.webhook.v1.GetEndpointRequest\x1a\x19.shop.webhook.v1.Endpoint\".\x82\xd3\xe4\x93\x02%\x12#/v1/webhook-endpoints/{endpoint_id}\x90\x02\x01\x12\x80\x01\n" +
-	"\rListEndpoints\x12%.shop.webhook.v1.ListEndpointsRequest\x1a&.shop.webhook.v1.ListEndpointsResponse\" \x82\xd3\xe4\x93\x02\x17\x12\x15/v1/webhook-endpoints\x90\x02\x01\x12\x86\x01\n" +
-	"\x0eUpdateEndpoint\x12&.shop.webhook.v1.UpdateEndpointRequest\x1a\x19.shop.webhook.v1.Endpoint\"1\x82\xd3\xe4\x93\x02(:\x01*\x1a#/v1/webhook-endpoints/{endpoint_id}\x90\x02\x02\x12\x80\x01\n" +
-	"\x0eDeleteEndpoint\x12&.shop.webhook.v1.DeleteEndpointRequest\x1a\x16.google.protobuf.Empty\".\x82\xd3\xe4\x93\x02%*#/v1/webhook-endpoints/{endpoint_id}\x90\x02\x02\x12\x96\x01\n" +
-	"\fRotateSecret\x12$.shop.webhook.v1.RotateSecretRequest\x1a#.shop.webhook.v1.EndpointWithSecret\";\x82\xd3\xe4\x93\x025:\x01*\"0/v1/webhook-endpoints/{endpoint_id}:rotateSecret\x12\x9c\x01\n" +
-	"\x0eListDeliveries\x12&.shop.webhook.v1.ListDeliveriesRequest\x1a'.shop.webhook.v1.ListDeliveriesResponse\"9\x82\xd3\xe4\x93\x020\x12./v1/webhook-endpoints/{endpoint_id}/deliveries\x90\x02\x01\x12\x8b\x01\n" +
-	"\x0eReplayDelivery\x12&.shop.webhook.v1.ReplayDeliveryRequest\x1a\x19.shop.webhook.v1.Delivery\"6\x82\xd3\xe4\x93\x020:\x01*\"+/v1/webhook-deliveries/{delivery_id}:replay\x12\x98\x01\n" +
-	"\x0eReplayEndpoint\x12&.shop.webhook.v1.ReplayEndpointRequest\x1a'.shop.webhook.v1.ReplayEndpointResponse\"5\x82\xd3\xe4\x93\x02/:\x01*\"*/v1/webhook-endpoints/{endpoint_id}:replayB<Z:github.com/cleavehq/cleave/proto/shop/webhook/v1;webhookv1b\x06proto3"
+	"\x13DELIVERY_STATE_DEAD\x10\x032\xb5\v\n" +
+	"\aWebhook\x12\x94\x01\n" +
+	"\x0eCreateEndpoint\x12&.shop.webhook.v1.CreateEndpointRequest\x1a#.shop.webhook.v1.EndpointWithSecret\"5\xb2\xb7\x1c\x11\b\x01\x1a\rwebhook.write\x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/webhook-endpoints\x12\x91\x01\n" +
+	"\vGetEndpoint\x12#.shop.webhook.v1.GetEndpointRequest\x1a\x19.shop.webhook.v1.Endpoint\"B\xb2\xb7\x1c\x10\b\x01\x1a\fwebhook.read\x82\xd3\xe4\x93\x02%\x12#/v1/webhook-endpoints/{endpoint_id}\x90\x02\x01\x12\x94\x01\n" +
+	"\rListEndpoints\x12%.shop.webhook.v1.ListEndpointsRequest\x1a&.shop.webhook.v1.ListEndpointsResponse\"4\xb2\xb7\x1c\x10\b\x01\x1a\fwebhook.read\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/webhook-endpoints\x90\x02\x01\x12\x9b\x01\n" +
+	"\x0eUpdateEndpoint\x12&.shop.webhook.v1.UpdateEndpointRequest\x1a\x19.shop.webhook.v1.Endpoint\"F\xb2\xb7\x1c\x11\b\x01\x1a\rwebhook.write\x82\xd3\xe4\x93\x02(:\x01*\x1a#/v1/webhook-endpoints/{endpoint_id}\x90\x02\x02\x12\x95\x01\n" +
+	"\x0eDeleteEndpoint\x12&.shop.webhook.v1.DeleteEndpointRequest\x1a\x16.google.protobuf.Empty\"C\xb2\xb7\x1c\x11\b\x01\x1a\rwebhook.write\x82\xd3\xe4\x93\x02%*#/v1/webhook-endpoints/{endpoint_id}\x90\x02\x02\x12\xab\x01\n" +
+	"\fRotateSecret\x12$.shop.webhook.v1.RotateSecretRequest\x1a#.shop.webhook.v1.EndpointWithSecret\"P\xb2\xb7\x1c\x11\b\x01\x1a\rwebhook.write\x82\xd3\xe4\x93\x025:\x01*\"0/v1/webhook-endpoints/{endpoint_id}:rotateSecret\x12\xb0\x01\n" +
+	"\x0eListDeliveries\x12&.shop.webhook.v1.ListDeliveriesRequest\x1a'.shop.webhook.v1.ListDeliveriesResponse\"M\xb2\xb7\x1c\x10\b\x01\x1a\fwebhook.read\x82\xd3\xe4\x93\x020\x12./v1/webhook-endpoints/{endpoint_id}/deliveries\x90\x02\x01\x12\xa0\x01\n" +
+	"\x0eReplayDelivery\x12&.shop.webhook.v1.ReplayDeliveryRequest\x1a\x19.shop.webhook.v1.Delivery\"K\xb2\xb7\x1c\x11\b\x01\x1a\rwebhook.write\x82\xd3\xe4\x93\x020:\x01*\"+/v1/webhook-deliveries/{delivery_id}:replay\x12\xad\x01\n" +
+	"\x0eReplayEndpoint\x12&.shop.webhook.v1.ReplayEndpointRequest\x1a'.shop.webhook.v1.ReplayEndpointResponse\"J\xb2\xb7\x1c\x11\b\x01\x1a\rwebhook.write\x82\xd3\xe4\x93\x02/:\x01*\"*/v1/webhook-endpoints/{endpoint_id}:replayB<Z:github.com/cleavehq/cleave/proto/shop/webhook/v1;webhookv1b\x06proto3"
 
 var (
 	file_shop_webhook_v1_webhook_proto_rawDescOnce sync.Once

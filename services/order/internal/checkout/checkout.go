@@ -28,6 +28,10 @@ type Config struct {
 	Now func() time.Time
 	// Within bounds the steps that a request waits for, 30 s when 0: the worker does what is left.
 	Within time.Duration
+	// Look is how often Watch looks for what happened, 500 ms when 0.
+	Look time.Duration
+	// Stopping ends every Watch when it is closed; may be nil.
+	Stopping <-chan struct{}
 }
 
 // Service is the orders' business. It is safe for concurrent use.
@@ -39,6 +43,7 @@ func New(c Config) (*Service, error) {
 		return nil, errors.New("checkout: Store, Carts, Prices, Driver, Fault, Log and Now are required")
 	}
 	c.Within = cmp.Or(c.Within, 30*time.Second)
+	c.Look = cmp.Or(c.Look, 500*time.Millisecond)
 	return &Service{cfg: c}, nil
 }
 

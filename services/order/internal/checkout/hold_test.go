@@ -35,7 +35,7 @@ func (s *shop) mustHold(t rapid.TB, cart string) {
 	case !o.Done():
 		t.Errorf("the order isn't at rest: %+v\n%s", o, s.log)
 	case o.State == sale.Cancelled:
-		if goods == reserved || goods == committed || use == reserved || money == held || left != 0 {
+		if goods == reserved || goods == committed || use == reserved || use == committed || money == held || left != 0 {
 			t.Errorf("a cancelled order has goods %q, coupon %q, money %q, %d left\n%s", goods, use, money, left, s.log)
 		}
 		if o.Why.None() {

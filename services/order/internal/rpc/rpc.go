@@ -81,6 +81,13 @@ func (h *Handler) ListOrderEvents(ctx context.Context, in *orderv1.ListOrderEven
 	return nil
 }
 
+// WatchOrder implements orderv1.OrderHandler.
+func (h *Handler) WatchOrder(ctx context.Context, in *orderv1.WatchOrderRequest, out orderv1.Order_WatchOrderStream) error {
+	return h.svc.Watch(ctx, id(in.GetOrderId()), in.GetLastEventId(), func(e sale.Entry) error {
+		return out.Send(&orderv1.WatchOrderResponse{EventId: e.Sequence, Event: entry(e)})
+	})
+}
+
 // CancelOrder implements orderv1.OrderHandler. The order is the key: it is cancelled once.
 func (h *Handler) CancelOrder(ctx context.Context, in *orderv1.CancelOrderRequest, out *orderv1.PlacedOrder) error {
 	ctx, _, err := keyed(ctx, in.GetRequestId())

@@ -88,13 +88,12 @@ func (r *run) giveBack(ctx context.Context, id string, lines []sale.Line) error 
 	return nil
 }
 
-// freeCoupon gives the coupon's use back. One that is final stays used.
+// freeCoupon gives the coupon's use back, a final one too: nothing of the order has left.
 func (r *run) freeCoupon(ctx context.Context, id string) error {
-	p := r.call(ctx, pointFreeCoupon, func() error { return r.c.Coupons.ReleaseUse(ctx, id) })
-	if p == nil || p.Reason == reasonRedemptionCommitted {
-		return nil
+	if p := r.call(ctx, pointFreeCoupon, func() error { return r.c.Coupons.ReleaseUse(ctx, id) }); p != nil {
+		return fmt.Errorf("release the coupon: %w", p)
 	}
-	return fmt.Errorf("release the coupon: %w", p)
+	return nil
 }
 
 // refund gives the oldest refund that is asked for back to the customer.

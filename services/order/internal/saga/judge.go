@@ -10,11 +10,8 @@ import (
 // reasonNotInRegistry is the client's own: it found nobody to send the request to, and so surely didn't send it.
 const reasonNotInRegistry = "SERVICE_NOT_IN_REGISTRY"
 
-// Reasons of other modules that a saga tells apart.
-const (
-	reasonReservationCommitted = "RESERVATION_COMMITTED"
-	reasonRedemptionCommitted  = "REDEMPTION_COMMITTED"
-)
+// reasonReservationCommitted is the inventory's: the goods are out of the stock.
+const reasonReservationCommitted = "RESERVATION_COMMITTED"
 
 // refused says that the other module looked at what the order wants, and that its answer is no.
 func refused(p *problem.Error) bool {

@@ -39,9 +39,10 @@ type Stock interface {
 type Coupons interface {
 	// Redeem takes one use of the quote's coupon for the order: FAILED_PRECONDITION when there is none left, or the quote has expired.
 	Redeem(ctx context.Context, orderID, quoteID string) error
-	// CommitUse makes it final.
+	// CommitUse makes it final, until the order is called off.
 	CommitUse(ctx context.Context, orderID string) error
-	// ReleaseUse gives it back. It is right when none was taken. FAILED_PRECONDITION when it is final.
+	// ReleaseUse gives it back, also when it is final. It is right when none was taken, and a Redeem or CommitUse that arrives after it takes
+	// nothing.
 	ReleaseUse(ctx context.Context, orderID string) error
 }
 

@@ -9,6 +9,8 @@ import (
 const (
 	// ReasonOrderNotFound: NOT_FOUND, no order has this id.
 	ReasonOrderNotFound = "ORDER_NOT_FOUND"
+	// ReasonWatchMoved: UNAVAILABLE, the module stops while somebody watches an order.
+	ReasonWatchMoved = "WATCH_MOVED"
 	// ReasonOrderStateChanged: ABORTED, someone else was quicker; or FAILED_PRECONDITION, the order is past that.
 	ReasonOrderStateChanged = "ORDER_STATE_CHANGED"
 	// ReasonOrderClaimed: ABORTED, someone else drives the order.

@@ -110,8 +110,9 @@ func (s *Service) Commit(ctx context.Context, id string) (Redemption, error) {
 	return r, nil
 }
 
-// Release gives a use back. Again, it changes nothing. REDEMPTION_COMMITTED when it was committed. One that never was is written down as
-// released, so that a Redeem that comes after its Release takes nothing.
+// Release gives a use back, one that was committed too: its order was called off before anything of it left. Again, it changes nothing. One
+// that never was is written down as released, so that a Redeem that comes after its Release takes nothing. Nothing leaves Released, so of a
+// Commit and a Release at one time it is the Release that stands.
 func (s *Service) Release(ctx context.Context, id string) (Redemption, error) {
 	r, err := s.finish(ctx, id, Released, func(tx Tx, at time.Time) (Redemption, error) {
 		r := Redemption{ID: id, State: Released}
@@ -123,7 +124,7 @@ func (s *Service) Release(ctx context.Context, id string) (Redemption, error) {
 	return r, nil
 }
 
-// finish moves a redemption to a final state; unknown answers for one that is not there.
+// finish moves a redemption to a state that it may end in; unknown answers for one that is not there.
 func (s *Service) finish(
 	ctx context.Context, id string, to State, unknown func(Tx, time.Time) (Redemption, error),
 ) (result Redemption, err error) {
@@ -138,41 +139,37 @@ func (s *Service) finish(
 			return err
 		}
 		result = r
-		if r.State != Reserved {
-			return finished(r, to)
+		switch r.State {
+		case to:
+			return nil
+		case Released:
+			return released(id)
+		case Reserved, Committed:
 		}
 		result.State = to
-		if err := settle(ctx, tx, r.Coupon, to); err != nil {
+		if err := settle(ctx, tx, r.Coupon, r.State, to); err != nil {
 			return err
 		}
-		return tx.SetState(ctx, id, to, now)
+		return tx.SetState(ctx, id, r.State, to, now)
 	})
 	return result, err
 }
 
-// finished says what is told to one who wants a redemption in state to that is final already.
-func finished(r Redemption, to State) error {
-	switch r.State {
-	case to:
-		return nil
-	case Released:
-		return released(r.ID)
-	default:
-		return problem.FailedPrecondition(ReasonRedemptionCommitted, "redemption %s is committed", r.ID)
-	}
-}
-
-func settle(ctx context.Context, tx Tx, code string, to State) error {
+// settle counts what becomes of a use that was reserved or committed.
+func settle(ctx context.Context, tx Tx, code string, from, to State) error {
 	if code == "" {
 		return nil
 	}
-	do := tx.FreeUse
-	if to == Committed {
-		do = tx.KeepUse
+	do := tx.KeepUse
+	switch {
+	case to == Released && from == Committed:
+		do = tx.GiveBackUse
+	case to == Released:
+		do = tx.FreeUse
 	}
 	ok, err := do(ctx, code)
 	if err == nil && !ok {
-		err = fmt.Errorf("the law is broken: no use of %s is reserved", code)
+		err = fmt.Errorf("the law is broken: no use of %s is %s", code, from)
 	}
 	return err
 }

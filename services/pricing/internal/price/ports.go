@@ -67,8 +67,8 @@ type Tx interface {
 	Redemption(ctx context.Context, id string) (Redemption, bool, error)
 	// AddRedemption writes a new redemption. Its id is free.
 	AddRedemption(ctx context.Context, r Redemption, at time.Time) error
-	// SetState moves a redemption from Reserved to another state.
-	SetState(ctx context.Context, id string, to State, at time.Time) error
+	// SetState moves a redemption from one state to another.
+	SetState(ctx context.Context, id string, from, to State, at time.Time) error
 
 	// TakeUse reserves one use of a coupon when its limit allows; false when not, or when there is no such coupon.
 	TakeUse(ctx context.Context, code string) (bool, error)
@@ -76,6 +76,8 @@ type Tx interface {
 	KeepUse(ctx context.Context, code string) (bool, error)
 	// FreeUse gives a reserved use back; false when none is reserved.
 	FreeUse(ctx context.Context, code string) (bool, error)
+	// GiveBackUse gives a used use back; false when none is used.
+	GiveBackUse(ctx context.Context, code string) (bool, error)
 	// CouponThere says whether there is such a coupon.
 	CouponThere(ctx context.Context, code string) (bool, error)
 }

@@ -18,7 +18,6 @@ const (
 	ReasonRedemptionNotFound  = "REDEMPTION_NOT_FOUND"    // NotFound
 	ReasonRedemptionDiffers   = "REDEMPTION_DIFFERS"      // AlreadyExists: the id has redeemed another quote
 	ReasonRedemptionReleased  = "REDEMPTION_RELEASED"     // FailedPrecondition
-	ReasonRedemptionCommitted = "REDEMPTION_COMMITTED"    // FailedPrecondition
 	ReasonPriceNotFound       = "PRICE_NOT_FOUND"         // NotFound
 	ReasonPriceTaken          = "PRICE_ALREADY_EXISTS"    // AlreadyExists: a price from the same moment on
 	ReasonTaxRateNotFound     = "TAX_RATE_NOT_FOUND"      // NotFound

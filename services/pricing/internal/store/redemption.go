@@ -59,11 +59,11 @@ func (t tx) AddRedemption(ctx context.Context, r price.Redemption, at time.Time)
 }
 
 // SetState implements price.Tx.
-func (t tx) SetState(ctx context.Context, id string, to price.State, at time.Time) error {
+func (t tx) SetState(ctx context.Context, id string, from, to price.State, at time.Time) error {
 	moved, err := affected(t.ExecContext(ctx, "UPDATE redemption SET state = $1, updated_at = $2 WHERE id = $3 AND state = $4",
-		string(to), at.UnixMicro(), id, string(price.Reserved)))
+		string(to), at.UnixMicro(), id, string(from)))
 	if err == nil && !moved { // within one serializable transaction it can't be
-		err = fmt.Errorf("redemption %s is reserved and is not", id)
+		err = fmt.Errorf("redemption %s is %s and is not", id, from)
 	}
 	if err != nil {
 		return fmt.Errorf("move a redemption: %w", err)
@@ -85,6 +85,11 @@ func (t tx) KeepUse(ctx context.Context, code string) (bool, error) {
 // FreeUse implements price.Tx.
 func (t tx) FreeUse(ctx context.Context, code string) (bool, error) {
 	return t.use(ctx, "UPDATE coupon SET reserved = reserved - 1 WHERE code = $1 AND reserved >= 1", code)
+}
+
+// GiveBackUse implements price.Tx.
+func (t tx) GiveBackUse(ctx context.Context, code string) (bool, error) {
+	return t.use(ctx, "UPDATE coupon SET used = used - 1 WHERE code = $1 AND used >= 1", code)
 }
 
 // CouponThere implements price.Tx.

@@ -1,0 +1,68 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"time"
+
+	"go-micro.dev/v4/metadata"
+	"google.golang.org/grpc/codes"
+
+	"github.com/cleavehq/cleave/api/internal/guard"
+	"github.com/cleavehq/cleave/api/internal/policy"
+	"github.com/cleavehq/cleave/chassis/authn"
+	"github.com/cleavehq/cleave/chassis/problem"
+)
+
+// authorise finds out who sends a request, and whether the policy lets it through. It returns ctx with the metadata that say who it is, and
+// nothing else that a client wrote under their names: whatever the protocol, a call goes to a service with this context. Its errors are
+// problems, and their status and headers are fail's business; h receives the challenge that goes with them.
+func (g *Gateway) authorise(ctx context.Context, r *http.Request, h http.Header, p *policy.Policy) (context.Context, guard.Caller, error) {
+	who, refused := g.guard.Identify(ctx, r)
+	access := p.Access.Value
+	if err := guard.Admit(who, refused, access); err != nil {
+		if code := problem.From(err).Code; code == codes.Unauthenticated || code == codes.PermissionDenied {
+			h.Set("Www-Authenticate", guard.Challenge(err, access))
+		}
+		return ctx, who, err
+	}
+	if who.Kind == "" && who.Token == "" {
+		return ctx, who, nil // nothing to say, and begin has taken nothing from the client
+	}
+	md, _ := metadata.FromContext(ctx) // a copy
+	if md == nil {
+		md = metadata.Metadata{}
+	}
+	authn.Stamp(md, who.Identity)
+	if who.Token != "" {
+		md[authn.Header] = "Bearer " + who.Token
+	}
+	return metadata.NewContext(ctx, md), who, nil
+}
+
+// admitted lets a request through to a method, with the metadata that say who sends it, or answers why not. Every way to a method leads by it.
+func (x *exchange) admitted(e *endpoint) bool {
+	ctx, _, err := x.g.authorise(x.r.Context(), x.r, x.w.Header(), e.policy)
+	if err != nil {
+		x.fail(err)
+		return false
+	}
+	x.r = x.r.WithContext(ctx)
+	return true
+}
+
+// timeout is how long a unary call may take.
+func (x *exchange) timeout(e *endpoint) time.Duration {
+	return cmp.Or(time.Duration(e.policy.Timeout.Value), x.g.c.Timeout)
+}
+
+// reserved says that a header is for the gateway alone, in whatever protocol it came: it must become neither metadata nor a part of a raw request.
+// A protocol that passes on what a client sent has to ask it of each name.
+func reserved(name string) bool {
+	switch http.CanonicalHeaderKey(name) {
+	case authn.Header, guard.KeyHeader, "Cookie", "Proxy-Authorization", sourceHeader:
+		return true
+	}
+	return authn.Reserved(name)
+}

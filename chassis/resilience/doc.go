@@ -1,0 +1,21 @@
+// Package resilience keeps a service that is slow, broken or overloaded from taking its callers down with it. It is middleware for any
+// go-micro v4 service, over the policies of github.com/failsafe-go/failsafe-go:
+//
+//   - [Client] is a client.Wrapper: a circuit breaker for each method of each service, and a bulkhead, which bounds the calls that wait
+//     for one service at the same time. What they refuse was never sent, and is answered at once.
+//   - [Server] is a server.HandlerWrapper: an adaptive concurrency limit. It learns how many calls the service can run side by side before
+//     they become slower, queues a few more, and refuses the rest early, the least important first.
+//
+// What is refused is codes.Unavailable with one of the Reasons: HTTP 503 at the edge, with Retry-After. Retries, their budget, deadlines and
+// the ejection of instances that don't answer belong to the client itself: package rpc has them.
+package resilience
+
+// Reasons of what is refused.
+const (
+	// ReasonCircuitOpen says that too many of the last calls of the method failed, so that this one wasn't sent.
+	ReasonCircuitOpen = "CIRCUIT_OPEN"
+	// ReasonBulkheadFull says that too many calls wait for the service already, so that this one wasn't sent.
+	ReasonBulkheadFull = "BULKHEAD_FULL"
+	// ReasonOverloaded says that the service runs as many calls as it can.
+	ReasonOverloaded = "OVERLOADED"
+)

@@ -1,0 +1,140 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cleavehq/cleave/api"
+	"github.com/cleavehq/cleave/chassis/kv"
+	"github.com/cleavehq/cleave/chassis/schema"
+)
+
+func (a *app) policy() *cobra.Command {
+	c := &cobra.Command{
+		Use: "policy [METHOD]", Short: "Show what the gateway does with each method, and who said so", GroupID: "edge", Args: exactly(cobra.MaximumNArgs(1)),
+		Long: `policy shows, of every method of every service in the registry, whether the gateway offers it, to whom, for how long, how often, and whether
+answers are kept; and of each value whether it is a default, the contract's, or an operator's override. METHOD shows those whose name holds it.
+
+Overrides are JSON documents under cleave/gateway/policy/ in Consul, when that is the registry, else in gateway-policy.json beside the data.`,
+		RunE: func(c *cobra.Command, args []string) (err error) {
+			se, err := a.session(c)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, se.Close()) }()
+			all, err := se.policies(c.Context())
+			if err != nil {
+				return err
+			}
+			shown := []api.Policy{}
+			for _, p := range all {
+				if len(args) == 0 || strings.Contains(p.Method, args[0]) {
+					shown = append(shown, p)
+				}
+			}
+			if se.s.Output == "json" {
+				return a.json(shown)
+			}
+			return a.policies(shown)
+		},
+	}
+	c.PersistentFlags().String("data-dir", defaults().Data.Dir, "folder of the gateway's data, where the overrides are without Consul")
+	c.AddCommand(a.setPolicy(), a.unsetPolicy())
+	return c
+}
+
+// policies are those of all services whose contract can be read.
+func (se *session) policies(ctx context.Context) ([]api.Policy, error) {
+	store, err := edgeStore(se.s, policyDocuments)
+	if err != nil {
+		return nil, err
+	}
+	documents, err := store.Read(ctx)
+	if err != nil {
+		return nil, &codedError{exitUnreachable, err}
+	}
+	names, err := se.names()
+	if err != nil {
+		return nil, err
+	}
+	var contracts []*schema.Contract
+	for _, n := range names {
+		if n == api.Name {
+			continue
+		}
+		ct, err := se.contract(ctx, n)
+		if err != nil {
+			se.log.WarnContext(ctx, "a service doesn't tell its contract", "service", n, "error", err)
+			continue
+		}
+		contracts = append(contracts, ct)
+	}
+	out, bad := api.Policies(contracts, documents)
+	for name, err := range bad {
+		se.log.WarnContext(ctx, "something is wrong and isn't taken", "name", name, "error", err)
+	}
+	return out, nil
+}
+
+func (a *app) policies(list []api.Policy) error {
+	w := tabwriter.NewWriter(a.env.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "METHOD\tEXPOSED\tACCESS\tTIMEOUT\tRATE\tCACHE")
+	for _, p := range list {
+		access := "known callers"
+		switch {
+		case p.Access.Value.Public:
+			access = "everybody"
+		case len(p.Access.Value.Scopes) > 0:
+			access = strings.Join(p.Access.Value.Scopes, " ")
+		}
+		rate, cache, timeout := "-", "-", "-"
+		if r := p.Rate.Value; r.Requests > 0 {
+			rate = fmt.Sprintf("%d in %v", r.Requests, time.Duration(r.Per))
+		}
+		if m := p.Cache.Value; m.MaxAge > 0 {
+			cache = fmt.Sprintf("%v + %v", time.Duration(m.MaxAge), time.Duration(m.StaleWhileRevalidate))
+		}
+		if p.Timeout.Value > 0 {
+			timeout = time.Duration(p.Timeout.Value).String()
+		}
+		fmt.Fprintf(w, "%s\t%t (%s)\t%s (%s)\t%s (%s)\t%s (%s)\t%s (%s)\n", p.Method, p.Expose.Value, p.Expose.From, access, p.Access.From,
+			timeout, p.Timeout.From, rate, p.Rate.From, cache, p.Cache.From)
+	}
+	return w.Flush()
+}
+
+func (a *app) setPolicy() *cobra.Command {
+	return &cobra.Command{
+		Use: "set METHOD JSON", Short: "Override the policy of a method, or of a service's methods", Args: exactly(cobra.ExactArgs(2)),
+		Long: `set writes an override. METHOD is package.Service/Method, or package.Service/* for all of a service. JSON may have expose, public, scopes,
+timeout ("2s"), rate ({"requests": 10, "per": "1s"}) and cache ({"max_age": "5s", "stale_while_revalidate": "30s"}); what it doesn't have stays
+as the contract says.`,
+		Example: `  cleave policy set shop.order.v1.Order/CancelOrder '{"expose": false}'` + "\n" +
+			`  cleave policy set 'shop.catalog.v1.Catalog/*' '{"rate": {"requests": 100, "per": "1s"}}'`,
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := api.CheckOverride(args[0], []byte(args[1])); err != nil {
+				return usagef("%s: %w", args[0], err)
+			}
+			return a.withEdge(c, policyDocuments, func(ctx context.Context, _ settings, store kv.Store) error {
+				return store.Put(ctx, args[0], []byte(args[1]))
+			})
+		},
+	}
+}
+
+func (a *app) unsetPolicy() *cobra.Command {
+	return &cobra.Command{
+		Use: "unset METHOD", Short: "Take an override back", Args: exactly(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.withEdge(c, policyDocuments, func(ctx context.Context, _ settings, store kv.Store) error {
+				return store.Delete(ctx, args[0])
+			})
+		},
+	}
+}
