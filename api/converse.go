@@ -9,10 +9,10 @@ import (
 
 	"go-micro.dev/v4/client"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/dynamicpb"
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/cleavehq/cleave/api/internal/protocol"
+	"github.com/cleavehq/cleave/api/internal/wirejson"
 	"github.com/cleavehq/cleave/chassis/problem"
 )
 
@@ -47,16 +47,16 @@ func (wire) encode(m proto.Message) (b []byte, id string, err error) {
 // transcoded turns JSON into messages.
 type transcoded struct{ e *endpoint }
 
-func (t transcoded) empty() proto.Message { return dynamicpb.NewMessage(t.e.desc.Output()) }
+func (t transcoded) empty() proto.Message { return t.e.binding.Answer() }
 
 func (t transcoded) decode(b []byte) (proto.Message, error) { return t.e.binding.Encode(nil, nil, b) }
 
 func (t transcoded) encode(m proto.Message) (b []byte, id string, err error) {
-	out, ok := m.(*dynamicpb.Message)
+	out, ok := m.(*wirejson.Encoded)
 	if !ok {
-		return nil, "", problem.Internal(errors.New("api: not a dynamic message"))
+		return nil, "", problem.Internal(errors.New("api: not an encoded message"))
 	}
-	b, err = t.e.binding.Response(out)
+	b, err = t.e.binding.JSON(out)
 	return b, eventID(out), err
 }
 

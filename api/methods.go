@@ -28,6 +28,7 @@ func (t *table) addMethods(list []*offer, before *table, said policy.Overrides) 
 					t.leftOut[string(md.FullName())+" of "+o.service+": "+err.Error()] = mistake
 					continue
 				}
+				b.Share(o.codec)
 				all = append(all, &endpoint{
 					service: o.service, name: string(sd.Name()) + "." + string(md.Name()), desc: md, binding: b, policy: p,
 					only: havers(list, o.service, md.FullName()),

@@ -12,7 +12,6 @@ import (
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/cleavehq/cleave/api/internal/stream"
 	"github.com/cleavehq/cleave/chassis/problem"
@@ -39,7 +38,7 @@ func (x *exchange) resumed(e *endpoint, query url.Values) {
 }
 
 // eventID is the id of an event; empty when its type has none, or it is not set.
-func eventID(m *dynamicpb.Message) string {
+func eventID(m protoreflect.Message) string {
 	fd := m.Descriptor().Fields().ByName(eventField)
 	if fd == nil || !plain(fd) || !m.Has(fd) {
 		return ""
@@ -191,7 +190,7 @@ func (x *exchange) opening(e *endpoint, values []string) (proto.Message, error) 
 		return nil, nil //nolint:nilnil // there is none yet
 	}
 	x.resumed(e, query)
-	return e.binding.Request(values, query, nil)
+	return e.binding.Encode(values, query, nil)
 }
 
 // closed sends the last frame of a WebSocket.

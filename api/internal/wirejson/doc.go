@@ -14,6 +14,7 @@
 //     an implementation detail. The value of a google.protobuf.Any is canonical, as protojson's.
 //   - Options.Depth counts through a google.protobuf.Any on the wire, where proto.Unmarshal begins to count anew.
 //   - A google.protobuf type whose descriptor is not the published one is an error, where protojson panics or guesses.
+//   - A message set is an error wherever it is, as for a dynamic message. A generated one is taken when nobody looks at it.
 //   - An error says what is wrong and where, in other words than protojson's.
 //   - AppendJSON stops at Options.MaxJSON bytes: a message of a few bytes can have defaults of some thousand.
 //
