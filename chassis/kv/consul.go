@@ -65,25 +65,44 @@ func (c *Consul) Delete(ctx context.Context, name string) error {
 	return nil
 }
 
-// Watch implements Watcher, with blocking queries.
+// Watch implements Watcher, with blocking queries. While Consul doesn't answer, what fn was given last stays good. When Consul comes back
+// without its data, what it had is put back, as the registry puts back instances: its index counts from the beginning then, which no
+// deletion does, so that what somebody took away stays away. Until it is put back, fn is told nothing.
 func (c *Consul) Watch(ctx context.Context, fn func(map[string][]byte)) error {
-	var index uint64
+	var ask, last uint64 // where to wait from, and the highest index that was seen
+	var known map[string][]byte
 	for ctx.Err() == nil {
-		pairs, meta, err := c.kv.List(c.prefix, (&api.QueryOptions{WaitIndex: index, WaitTime: consulWait}).WithContext(ctx))
-		if err != nil {
-			_ = pause(ctx, consulAgain) // the loop looks at ctx
-			continue
-		}
+		pairs, meta, err := c.kv.List(c.prefix, (&api.QueryOptions{WaitIndex: ask, WaitTime: consulWait}).WithContext(ctx))
 		switch {
-		case meta.LastIndex == index:
+		case err != nil:
+			ask = 0 // who answers next may count from elsewhere
+			_ = pause(ctx, consulAgain)
 			continue
-		case meta.LastIndex < index:
+		case meta.LastIndex < last:
 			// Another Consul, or one that lost its data: ask anew. https://developer.hashicorp.com/consul/api-docs/features/blocking
-			index = 0
+			ask = 0
+			if err := c.restore(ctx, known); err != nil {
+				_ = pause(ctx, consulAgain)
+				continue
+			}
+			last = 0
+			continue
+		case ask != 0 && meta.LastIndex == last:
 			continue
 		}
-		index = meta.LastIndex
-		fn(c.documents(pairs))
+		ask, last = meta.LastIndex, meta.LastIndex
+		known = c.documents(pairs)
+		fn(known)
 	}
 	return ctx.Err()
+}
+
+// restore writes those documents that aren't there. Every process that watches does so; the first one does it. What was written since stays.
+func (c *Consul) restore(ctx context.Context, known map[string][]byte) error {
+	for name, document := range known {
+		if _, _, err := c.kv.CAS(&api.KVPair{Key: c.prefix + name, Value: document}, (&api.WriteOptions{}).WithContext(ctx)); err != nil {
+			return fmt.Errorf("put back %s%s: %w", c.prefix, name, err)
+		}
+	}
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -113,5 +114,58 @@ func TestAFileIsItsOwnersAlone(t *testing.T) {
 	}
 	if _, err := s.Read(t.Context()); err == nil {
 		t.Error("half a file was read")
+	}
+}
+
+// A Consul that comes back without its data gets what it had; what was taken away before stays away.
+func TestConsulLosesItsData(t *testing.T) {
+	agent := discoverytest.StartConsul(t)
+	c, err := api.NewClient(&api.Config{Address: agent.Address})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := kv.NewConsul(c, "lost")
+	told := make(chan int, 100)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	var ended sync.WaitGroup
+	ended.Go(func() { _ = s.Watch(ctx, func(all map[string][]byte) { told <- len(all) }) })
+	defer ended.Wait()
+	defer cancel()
+	until := func(n int) {
+		t.Helper()
+		for got := range told {
+			if got == n {
+				return
+			}
+		}
+	}
+	for _, name := range []string{"a", "b", "gone"} {
+		if err := s.Put(ctx, name, []byte(`1`)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	until(3)
+	if err := s.Delete(ctx, "gone"); err != nil {
+		t.Fatal(err)
+	}
+	until(2)
+	agent.Kill()
+	agent.Start(t)
+	discoverytest.Eventually(t, time.Minute, func() error {
+		all, err := s.Read(ctx)
+		if err == nil && (len(all) != 2 || all["gone"] != nil) {
+			err = fmt.Errorf("Consul has %d documents", len(all))
+		}
+		return err
+	})
+	if err := s.Put(ctx, "c", []byte(`1`)); err != nil {
+		t.Fatal(err)
+	}
+	until(3)
+	select {
+	case n := <-told:
+		t.Errorf("was told of %d documents besides", n)
+	default:
 	}
 }

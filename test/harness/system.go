@@ -85,6 +85,7 @@ func Split(t testing.TB, bin string, consul *Consul) *System {
 	s := &System{t: t, bin: bin, Consul: consul, Hosts: map[string]*Process{}, dataDir: t.TempDir()}
 	s.common = []string{"--registry", "consul", "--consul-addr", consul.Addr}
 	s.StartMain()
+	s.key = NewKey(t, bin, s.common...)
 	s.StartGateway()
 	s.wait(s.Gateway)
 	s.Import()
