@@ -135,7 +135,7 @@ func TestWhoIsNotTrustedIsNotCalled(t *testing.T) {
 			"at an address, without":       {ClientConfig{TLS: a.client("x")}, []client.CallOption{client.WithAddress(s.Address())}, false},
 			"without TLS":                  {ClientConfig{}, nil, false},
 			"a client of another root":     {ClientConfig{TLS: other.client("x")}, nil, false},
-			"a client with no certificate": {ClientConfig{TLS: &tls.Config{RootCAs: a.pool}}, nil, false}, //nolint:gosec // the default
+			"a client with no certificate": {ClientConfig{TLS: &tls.Config{RootCAs: a.pool}}, nil, false},
 			"what the service's own check finds": {ClientConfig{TLS: a.client("x"), VerifyPeer: func(service string, state tls.ConnectionState) error {
 				if service == "catalog" && state.PeerCertificates[0].Subject.CommonName == "catalog" {
 					return nil
@@ -175,9 +175,9 @@ func TestCertificatesRotate(t *testing.T) {
 	var now atomic.Pointer[tls.Certificate]
 	first, second := a.certificate("first"), a.certificate("second")
 	now.Store(&first)
-	reg, _ := secure(t, &tls.Config{ //nolint:gosec // the default
+	reg, _ := secure(t, &tls.Config{
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-			return &tls.Config{Certificates: []tls.Certificate{*now.Load()}, ClientCAs: a.pool}, nil //nolint:gosec // the default
+			return &tls.Config{Certificates: []tls.Certificate{*now.Load()}, ClientCAs: a.pool}, nil
 		},
 	}, true)
 	seen := func() (who string) {

@@ -83,7 +83,7 @@ func (w *Watch) run(ctx context.Context, d *directCall, body, rsp proto.Message)
 // alone says whether n values of a type have a block of memory of their own: small ones without pointers share one with others
 // (runtime/malloc.go, the tiny allocator), and its address says nothing then.
 func alone(t reflect.Type, n int) bool {
-	return n*int(t.Size()) > 16 || n > 0 && !holdsNoPointer(t) //nolint:gosec // small
+	return n*int(t.Size()) > 16 || n > 0 && !holdsNoPointer(t)
 }
 
 // holdsNoPointer says that a type holds no pointer.

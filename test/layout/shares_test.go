@@ -33,7 +33,7 @@ func TestWhoSharesMemoryIsWatched(t *testing.T) {
 
 func holds(t *testing.T, file, text string) bool {
 	t.Helper()
-	b, err := os.ReadFile(file) //nolint:gosec // of this repository
+	b, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}

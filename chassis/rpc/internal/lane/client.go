@@ -57,12 +57,6 @@ type clientCall struct {
 	done chan struct{}
 }
 
-// Patient is a context whose deadline Call keeps by itself, with one timer for all calls, so that the context needs none: done is its end for
-// any other reason.
-type Patient interface {
-	Waits() (done <-chan struct{}, until time.Time)
-}
-
 // Dial begins a lane on nc and waits until the server agrees. It takes nc over, also when it fails.
 func Dial(ctx context.Context, nc net.Conn, conf Config) (*Client, error) {
 	c := &Client{conn: newConn(nc, conf), next: 1, calls: map[uint32]*clientCall{}, streams: map[uint32]*Stream{}}
@@ -196,7 +190,7 @@ func (c *Client) Call(ctx context.Context, h *Head, in, out proto.Message) error
 		call = &clientCall{done: make(chan struct{}, 1)}
 	}
 	call.out = out
-	done := (<-chan struct{})(nil)
+	var done <-chan struct{}
 	if p, ok := ctx.(Patient); ok {
 		done, call.till = p.Waits()
 	} else {
@@ -247,43 +241,6 @@ func (c *Client) Call(ctx context.Context, h *Head, in, out proto.Message) error
 	call.out, call.raw, call.err, call.till = nil, nil, nil, time.Time{}
 	c.waiters.Put(call)
 	return err
-}
-
-// setAlarm has expire run at a time, with c.mu held.
-func (c *Client) setAlarm(at time.Time) {
-	c.alarmAt = at
-	if c.alarm == nil {
-		c.alarm = time.AfterFunc(time.Until(at), c.expire)
-	} else {
-		c.alarm.Reset(time.Until(at))
-	}
-}
-
-// expire ends the calls whose time is up.
-func (c *Client) expire() {
-	c.mu.Lock()
-	if c.err != nil {
-		c.mu.Unlock()
-		return
-	}
-	now, next := time.Now(), time.Time{}
-	for id, call := range c.calls {
-		switch {
-		case call.till.IsZero():
-		case !now.Before(call.till):
-			delete(c.calls, id)
-			c.control(cancelFrame, id, nil)
-			call.err = context.DeadlineExceeded
-			call.done <- struct{}{}
-		case next.IsZero() || call.till.Before(next):
-			next = call.till
-		}
-	}
-	if c.alarmAt = next; !next.IsZero() {
-		c.setAlarm(next)
-	}
-	c.ended()
-	c.flush(false)
 }
 
 // abandon tells the server that nobody waits any more, and whether that was so.
