@@ -2,6 +2,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -11,11 +12,12 @@ import (
 
 func main() {
 	list, err := modules()
-	if err != nil {
+	now, wrong := clock()
+	if err = errors.Join(err, wrong); err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, "cleave:", err)
 		os.Exit(cli.ExitUsage)
 	}
 	os.Exit(cli.Run(cli.Env{
-		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Modules: list, Laws: laws.All(), Books: books(),
+		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Modules: list, Laws: laws.All(), Books: books(), Now: now,
 	}))
 }

@@ -47,6 +47,9 @@ func Start(t testing.TB, env []string, name string, args ...string) *Process {
 // Output returns the end of what the process wrote, standard output and error together.
 func (p *Process) Output() string { return p.out.String() }
 
+// PID is the number of the process.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // Exited reports whether the process has ended.
 func (p *Process) Exited() bool {
 	select {

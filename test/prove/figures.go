@@ -34,22 +34,31 @@ func system() []bound {
 	}
 }
 
-// shop are those of the shop's data, whatever fails. What it attempts in the short form bounds the loads from below.
-func shop() []bound {
+// shop are those of the shop's data, whatever fails. How many checkouts are tried, and of how many faults, depends on the form: the full one
+// kills at every failpoint that there is, on PostgreSQL, and at eight of them on SQLite and in one process.
+func shop(full bool) []bound {
 	many := math.Inf(1)
+	attempted, rows, points, nemesis, seconds := 200.0, 11.0, 4.0, 20.0, 10.0
+	if full {
+		attempted, rows, points, nemesis, seconds = 12_000, 34, 66+8+8, 10_000, 300
+	}
 	return []bound{
-		{"shop_checkouts_attempted", 200, many},
-		{"shop_checkouts_acknowledged", 100, many},
+		{"shop_faults", rows, many},
+		{"shop_failpoints_killed_at", points, many},
+		{"shop_failpoints_not_reached", 0, 0},
+		{"shop_nemesis_lasted", seconds, many}, // s
+		{"shop_nemesis_checkouts_attempted", nemesis, many},
+		{"shop_checkouts_attempted", attempted, many},
+		{"shop_checkouts_acknowledged", attempted / 2, many},
 		{"shop_orders_lost", 0, 0},
 		{"shop_oversold", 0, 0},
 		{"shop_double_charges", 0, 0},
 		{"shop_orders_stuck", 0, 0},
+		{"shop_recovery_worst", 0, 60}, // s
 		{"shop_last_units_sold", 10, 10},
 		{"shop_last_units_refused", 190, 190},
 		{"shop_last_units_linearizable", 1, 1},
 		{"shop_last_coupons_used", 10, 10},
-		{"shop_failpoints_killed_at", 4, many},
-		{"shop_failpoints_not_reached", 0, 0},
 	}
 }
 

@@ -66,3 +66,28 @@ func TestFigureInPieces(t *testing.T) {
 		t.Errorf("%q, %v", figures, r.measured)
 	}
 }
+
+// A set that has a short form is judged by the bounds of the form that is run.
+func TestBoundsKnowTheForm(t *testing.T) {
+	least := func(o options, name string) float64 {
+		s, err := o.chosen()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range s.bounds {
+			if b.name == name {
+				return b.least
+			}
+		}
+		t.Fatalf("%+v has no bound for %s", o, name)
+		return 0
+	}
+	for name, want := range map[string][2]float64{"shop_failpoints_killed_at": {82, 4}, "shop_nemesis_checkouts_attempted": {10_000, 20}} {
+		if full, short := least(options{what: "shop"}, name), least(options{all: true}, name); full != want[0] || short != want[1] {
+			t.Errorf("%s: %g and %g, want %v", name, full, short, want)
+		}
+	}
+	if n := least(options{all: true}, "kill9_reads_sent"); n != least(options{what: "system"}, "kill9_reads_sent") {
+		t.Errorf("a set without a short form has other bounds in short: %g", n)
+	}
+}

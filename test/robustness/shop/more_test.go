@@ -12,7 +12,7 @@ import (
 )
 
 // lastCoupon lets many use a coupon at once that so many may: as many orders as uses.
-func lastCoupon(t *testing.T, w *world, b *table) {
+func lastCoupon(t *testing.T, w *world, b *table, _ uint64) {
 	const buyers, uses, code = 60, 10, "FIRST-TEN"
 	w.Must(t, http.MethodPost, "/v1/coupons", object{"code": code, "basisPoints": 5000, "usageLimit": uses}, nil)
 	visits := make([]visit, buyers)
@@ -43,7 +43,7 @@ func lastCoupon(t *testing.T, w *world, b *table) {
 }
 
 // changeOfMind cancels and refunds the same orders at once, several times each: the money goes back once.
-func changeOfMind(t *testing.T, w *world, b *table) {
+func changeOfMind(t *testing.T, w *world, b *table, _ uint64) {
 	visits := make([]visit, 12)
 	var all sync.WaitGroup
 	for i := range visits {

@@ -5,6 +5,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/cleavehq/cleave/test/harness"
 )
 
 // lull is a time in which nothing is done to the shop: what is measured is what happens in it.
@@ -18,6 +20,7 @@ func lull(t *testing.T, d time.Duration) {
 
 // kill9 kills a host and starts it anew.
 func (w *world) kill9(name string) {
+	w.timeline.notef("kill -9 %s", name)
 	w.hosts[name].Kill()
 	w.start(name, "")
 }
@@ -25,6 +28,7 @@ func (w *world) kill9(name string) {
 // freeze stops a host for a time, as a machine that is out of memory does.
 func (w *world) freeze(t *testing.T, name string, d time.Duration) {
 	t.Helper()
+	w.timeline.notef("stop %s for %v", name, d)
 	w.hosts[name].Signal(syscall.SIGSTOP)
 	lull(t, d)
 	w.hosts[name].Signal(syscall.SIGCONT)
@@ -33,6 +37,7 @@ func (w *world) freeze(t *testing.T, name string, d time.Duration) {
 // restartNATS kills the broker, and starts it on the same files after a while.
 func (w *world) restartNATS(t *testing.T, away time.Duration) {
 	t.Helper()
+	w.timeline.notef("NATS away for %v", away)
 	w.nats.Kill()
 	lull(t, away)
 	w.startNATS()
@@ -41,9 +46,11 @@ func (w *world) restartNATS(t *testing.T, away time.Duration) {
 // restartConsul kills Consul, which comes back with nothing in its memory.
 func (w *world) restartConsul(t *testing.T, away time.Duration) {
 	t.Helper()
+	w.timeline.notef("Consul away for %v", away)
 	w.consul.Kill()
 	lull(t, away)
 	w.consul.Restart()
+	w.timeline.notef("Consul is back, empty")
 }
 
 // crashPostgres crashes the database of every module at once. One that isn't ours to crash is left alone, and told.
@@ -52,42 +59,61 @@ func (w *world) crashPostgres() {
 		w.t.Error("initdb isn't installed: PostgreSQL can't be crashed")
 		return
 	}
+	w.timeline.notef("PostgreSQL crashes")
 	w.db.crash()
 	w.db.run()
+	w.timeline.notef("PostgreSQL is back")
 }
 
-// nemesis does something bad every few seconds, drawn by the seed, while customers shop: for five minutes and until 10,000 checkouts were
-// tried, or for ten seconds.
+// How long the random nemesis lasts, how many checkouts it is to see, and how long it goes on for that at most.
+const (
+	nemesisShort  = 10 * time.Second
+	nemesisReplay = time.Minute
+	nemesisFull   = 5 * time.Minute
+	nemesisMost   = 12 * time.Minute
+	nemesisLeast  = 10_000
+)
+
+// nemesis does something bad every few seconds, drawn by the seed, while customers shop.
 func nemesis(t *testing.T, w *world, b *table, seed uint64) {
-	length, least := 10*time.Second, 0
-	if full() {
-		length, least = 5*time.Minute, 10_000
+	length, most, least, buyers := nemesisShort, nemesisShort, 0, 16
+	switch {
+	case w.replay:
+		length, most = nemesisReplay, nemesisReplay
+	case full():
+		length, most, least, buyers = nemesisFull, nemesisMost, nemesisLeast, 64
 	}
 	r := rand.New(rand.NewPCG(seed, 0))
-	customers := w.shopping(t, 16, seed+1)
+	customers := w.shopping(t, buyers, seed+1, choose)
 	begin := time.Now()
-	for time.Since(begin) < length || time.Since(begin) < 4*length && customers.count() < least {
+	for took := time.Duration(0); took < length || took < most && customers.count() < least; took = time.Since(begin) {
 		lull(t, time.Duration(500+r.IntN(2500))*time.Millisecond)
-		victim := names()[r.IntN(len(names()))]
-		switch n := r.IntN(20); {
-		case n < 12:
-			w.kill9(victim)
-		case n < 17:
-			w.freeze(t, victim, time.Duration(500+r.IntN(3500))*time.Millisecond)
-		case n < 19:
-			w.restartNATS(t, time.Duration(r.IntN(3000))*time.Millisecond)
-		default:
-			w.restartConsul(t, time.Duration(r.IntN(2000))*time.Millisecond)
-		}
+		w.strike(t, r)
 	}
 	over := time.Now()
 	recovery := customers.served(t, over)
-	b.judge(t, w, "random nemesis", customers.stop(), recovery)
+	visits := customers.stop()
+	if !w.replay {
+		harness.Figure(t, "shop_nemesis_lasted", over.Sub(begin).Seconds(), 1e9, "s")
+		harness.Figure(t, "shop_nemesis_checkouts_attempted", float64(len(visits)), 1e9, "checkouts")
+	}
+	b.judge(t, w, "random nemesis", visits, recovery)
 }
 
-// count says how many checkouts were tried so far.
-func (c *crowd) count() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.visits)
+// strike does one thing of those that the world can suffer.
+func (w *world) strike(t *testing.T, r *rand.Rand) {
+	victim := w.names()[r.IntN(len(w.names()))]
+	long := time.Duration(500+r.IntN(3500)) * time.Millisecond
+	switch n := r.IntN(20); {
+	case n < 11:
+		w.kill9(victim)
+	case n < 16:
+		w.freeze(t, victim, long)
+	case n < 18:
+		w.restartNATS(t, long)
+	case n < 19:
+		w.crashPostgres()
+	default:
+		w.restartConsul(t, long/2)
+	}
 }

@@ -74,7 +74,7 @@ func (p *postgres) run() {
 // crash is `pg_ctl stop -m immediate`: nothing is written out, and the next start recovers from the log.
 func (p *postgres) crash() {
 	p.Signal(syscall.SIGQUIT)
-	harness.Eventually(p.t, 30*time.Second, "PostgreSQL is down", p.Exited)
+	p.Wait(30 * time.Second) // also when the test's context has ended
 }
 
 // postgresBin is the folder of initdb and postgres, or "".

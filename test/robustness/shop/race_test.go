@@ -13,7 +13,7 @@ import (
 
 // lastUnits lets many buy the last pieces of something, one each and at once: as many orders as pieces, and a clean refusal for everyone
 // else. What they were told must have an order in which one piece after the other is sold, and nobody is refused while there is one.
-func lastUnits(t *testing.T, w *world, b *table) {
+func lastUnits(t *testing.T, w *world, b *table, _ uint64) {
 	const buyers, pieces = 200, 10
 	carts := make([]string, buyers)
 	v := visit{sku: scarce, quantity: 1, token: "tok_visa"}
@@ -106,7 +106,7 @@ func TestShelfModel(t *testing.T) {
 }
 
 // doubleClick sends one checkout many times at once: one order, and everybody is told of the same.
-func doubleClick(t *testing.T, w *world, b *table) {
+func doubleClick(t *testing.T, w *world, b *table, _ uint64) {
 	const carts, clicks = 5, 8
 	var mu sync.Mutex
 	var visits []visit

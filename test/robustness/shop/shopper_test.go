@@ -29,6 +29,8 @@ type visit struct {
 	total              int64
 	after              string // what the customer did then: cancel, refund or nothing
 	afterStatus        int
+	expects            int64 // the total that the customer was shown; 0: whatever it is
+	once               bool  // sends the checkout once, and never comes back
 }
 
 // acknowledged says that the customer was told that the order is placed.
@@ -119,7 +121,15 @@ func (w *world) checkout(ctx context.Context, cart string, v *visit) {
 		"cartId": cart, "email": "ada@example.com", "paymentToken": v.token, "shippingAddress": harness.Address(), "requestId": v.request,
 		"couponCode": v.coupon,
 	}
-	v.status, v.sent, v.reason = w.insist(ctx, http.MethodPost, "/v1/orders", body, &answer)
+	if v.expects > 0 {
+		body["expectedTotal"] = object{"currency": currency, "minor": v.expects}
+	}
+	if v.once {
+		v.sent = 1
+		v.status, v.reason = w.try(ctx, http.MethodPost, "/v1/orders", uuid.NewString(), body, &answer)
+	} else {
+		v.status, v.sent, v.reason = w.insist(ctx, http.MethodPost, "/v1/orders", body, &answer)
+	}
 	if v.status == http.StatusOK {
 		v.order, v.state, v.total = answer.ID, answer.State, answer.Total.Minor
 	}
@@ -128,34 +138,43 @@ func (w *world) checkout(ctx context.Context, cart string, v *visit) {
 // insist sends a request until an answer says what came of it, or ctx ends: then the status is 0. Every try has the same Idempotency-Key.
 func (w *world) insist(ctx context.Context, method, path string, body, out any) (status, sent int, reason string) {
 	key := uuid.NewString()
-	b, err := json.Marshal(body)
-	if err != nil {
-		return 0, 0, err.Error()
-	}
 	for {
-		req, err := http.NewRequestWithContext(ctx, method, w.Base+path, bytes.NewReader(b))
-		if err != nil {
-			return 0, sent, err.Error()
-		}
-		req.Header.Set("Content-Type", "application/json")
-		req.Header.Set("Idempotency-Key", key)
-		var raw []byte
 		sent++
-		status, err := w.Send(req, &raw)
-		var p harness.Problem
-		if err == nil && json.Unmarshal(raw, &p) == nil && definite(status, p.Reason) {
-			if status == http.StatusOK && out != nil && json.Unmarshal(raw, out) != nil {
-				return 0, sent, "no JSON"
-			}
-			return status, sent, p.Reason
+		if status, reason = w.try(ctx, method, path, key, body, out); status != 0 {
+			return status, sent, reason
 		}
-		last := fmt.Sprint(status, " ", p.Reason, " ", err)
 		select {
 		case <-ctx.Done():
-			return 0, sent, "no clear answer, at last " + last
+			return 0, sent, "no clear answer, at last " + reason
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
+}
+
+// try sends a request once. The status is 0 when no answer says what came of it; the reason then says what was heard instead.
+func (w *world) try(ctx context.Context, method, path, key string, body, out any) (status int, reason string) {
+	b, err := json.Marshal(body)
+	if err != nil {
+		return 0, err.Error()
+	}
+	req, err := http.NewRequestWithContext(ctx, method, w.Base+path, bytes.NewReader(b))
+	if err != nil {
+		return 0, err.Error()
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Idempotency-Key", key)
+	var raw []byte
+	var p struct {
+		Reason string `json:"reason"`
+	}
+	status, err = w.Send(req, &raw)
+	if err != nil || json.Unmarshal(raw, &p) != nil || !definite(status, p.Reason) {
+		return 0, fmt.Sprint(status, " ", p.Reason, " ", err)
+	}
+	if status == http.StatusOK && out != nil && json.Unmarshal(raw, out) != nil {
+		return 0, "no JSON"
+	}
+	return status, p.Reason
 }
 
 // definite says whether an answer says what came of the request.
@@ -180,8 +199,8 @@ type crowd struct {
 	running sync.WaitGroup
 }
 
-// shopping starts n customers. seed draws what they do.
-func (w *world) shopping(t testing.TB, n int, seed uint64) *crowd {
+// shopping starts n customers. seed draws what they choose to do.
+func (w *world) shopping(t testing.TB, n int, seed uint64, choose func(*rand.Rand) visit) *crowd {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &crowd{cancel: cancel}
 	for i := range n {
@@ -190,7 +209,7 @@ func (w *world) shopping(t testing.TB, n int, seed uint64) *crowd {
 			for ctx.Err() == nil {
 				v := w.shop(context.WithoutCancel(ctx), choose(r))
 				if !v.acknowledged() && !v.refused() {
-					t.Logf("a customer got no answer in %v: %s", patience, v.reason)
+					w.timeline.notef("a customer got no answer in %v: %s", patience, v.reason)
 				}
 				c.mu.Lock()
 				c.visits = append(c.visits, v)
@@ -200,6 +219,13 @@ func (w *world) shopping(t testing.TB, n int, seed uint64) *crowd {
 	}
 	t.Cleanup(cancel)
 	return c
+}
+
+// count says how many checkouts were tried so far.
+func (c *crowd) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.visits)
 }
 
 // stop lets everybody finish, and returns what they did.

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"text/tabwriter"
 	"time"
@@ -20,8 +22,17 @@ type row struct {
 	recovery                            time.Duration
 }
 
-// table collects the rows.
-type table struct{ rows []row }
+// table collects the rows, and what was broken.
+type table struct {
+	rows []row
+
+	where, label        string // the world, and what goes before the name of a row
+	seed                uint64
+	killedAt, unreached int // failpoints
+
+	mu    sync.Mutex
+	broke []string
+}
 
 func (b *table) print() {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -40,19 +51,35 @@ func (b *table) figures(t testing.TB) {
 	for _, r := range b.rows {
 		all.attempted += r.attempted
 		all.acknowledged += r.acknowledged
+		all.unanswered += r.unanswered
 		all.lost += r.lost
 		all.oversold += r.oversold
 		all.double += r.double
 		all.stuck += r.stuck
 		all.recovery = max(all.recovery, r.recovery)
 	}
+	harness.Figure(t, "shop_faults", float64(len(b.rows)), 1e9, "rows")
+	harness.Figure(t, "shop_failpoints_killed_at", float64(b.killedAt), 1e9, "failpoints")
+	harness.Figure(t, "shop_failpoints_not_reached", float64(b.unreached), 0, "failpoints")
 	harness.Figure(t, "shop_checkouts_attempted", float64(all.attempted), 1e9, "checkouts")
 	harness.Figure(t, "shop_checkouts_acknowledged", float64(all.acknowledged), 1e9, "checkouts")
+	harness.Figure(t, "shop_checkouts_unanswered", float64(all.unanswered), 1e9, "checkouts")
 	harness.Figure(t, "shop_orders_lost", float64(all.lost), 0, "orders")
 	harness.Figure(t, "shop_oversold", float64(all.oversold), 0, "laws")
 	harness.Figure(t, "shop_double_charges", float64(all.double), 0, "orders")
 	harness.Figure(t, "shop_orders_stuck", float64(all.stuck), 0, "orders")
 	harness.Figure(t, "shop_recovery_worst", all.recovery.Seconds(), patience.Seconds(), "s")
+}
+
+// brokenf fails the test, and remembers why for the seed.
+func (b *table) brokenf(t *testing.T, w *world, format string, args ...any) {
+	t.Helper()
+	what := fmt.Sprintf(format, args...)
+	b.mu.Lock()
+	b.broke = append(b.broke, what)
+	b.mu.Unlock()
+	w.timeline.notef("BROKEN: %s", what)
+	t.Error(what)
 }
 
 // settle is how long what is under way may take: the payment module waits half a minute for an answer that is lost.
@@ -61,18 +88,19 @@ const settle = 75 * time.Second
 // judge ends a fault: it looks for every order that a customer was told of, and checks the laws.
 func (b *table) judge(t *testing.T, w *world, fault string, visits []visit, recovery time.Duration) {
 	t.Helper()
-	r := row{fault: fault, attempted: len(visits), recovery: recovery}
-	broken := w.verify(t, settle)
+	begin := time.Now()
+	r := row{fault: b.label + fault, attempted: len(visits), recovery: recovery}
+	laws := w.verify(t, settle)
 	for _, v := range visits {
 		switch {
 		case v.acknowledged():
 			r.acknowledged++
-			r.lost += w.lost(t, v)
 		case !v.refused():
 			r.unanswered++
 		}
 	}
-	for _, l := range broken {
+	r.lost = b.lookForOrders(t, w, visits)
+	for _, l := range laws {
 		switch {
 		case isAny(l.Check, "inventory.stock", "inventory.sales", "inventory.reserved", "orders_have_their_stock", "stock_is_for_orders"):
 			r.oversold += l.Broken
@@ -81,35 +109,74 @@ func (b *table) judge(t *testing.T, w *world, fault string, visits []visit, reco
 		case isAny(l.Check, "order.orders_are_finished", "payment.answers_came", "inventory.reservations_end"):
 			r.stuck += l.Broken
 		}
-		t.Errorf("%s: %s is broken %d times: %s", fault, l.Check, l.Broken, strings.Join(l.Cases, "; "))
+		b.brokenf(t, w, "%s: %s (%s) is broken %d times: %s", r.fault, l.Check, l.Law, l.Broken, strings.Join(l.Cases, "; "))
 	}
 	if r.acknowledged == 0 {
-		t.Errorf("%s: of %d customers none was served", fault, r.attempted)
+		b.brokenf(t, w, "%s: of %d customers none was served", r.fault, r.attempted)
+	}
+	w.timeline.notef("judged %s after %.1f s: %+v", r.fault, time.Since(begin).Seconds(), r)
+	fmt.Fprintf(os.Stderr, "%s: judged in %.1f s\n", r.fault, time.Since(begin).Seconds())
+	if len(laws) > 0 || r.lost > 0 {
+		b.explain(t, w, visits)
 	}
 	b.rows = append(b.rows, r)
 }
 
-func isAny(check string, prefixes ...string) bool {
-	for _, p := range prefixes {
-		if strings.HasPrefix(check, p) {
-			return true
+// explain prints what a person needs to understand what is broken: the seed, what was done and when, and what the customers say who have to do
+// with it.
+func (b *table) explain(t *testing.T, w *world, visits []visit) {
+	t.Helper()
+	all := strings.Join(b.broke, "\n")
+	var about []string
+	for _, v := range visits {
+		if v.order != "" && strings.Contains(all, v.order) || strings.Contains(all, v.request) {
+			var history object
+			_, _ = w.Do(t.Context(), http.MethodGet, "/v1/orders/"+v.order+"/events", nil, &history)
+			about = append(about, fmt.Sprintf("%s%+v\n    history: %v", w.timeline.at(v.begun), v, history["events"]))
 		}
 	}
-	return false
+	t.Logf("seed %d, in the world %s; run it again with CLEAVE_PROVE_SEED=%d\nWhat was done:\n%s\nThe customers:\n  %s", b.seed, b.where, b.seed,
+		&w.timeline, strings.Join(about, "\n  "))
 }
 
-// lost is 1 when an order that a customer was told of isn't there, or was called off by someone else than the customer.
-func (w *world) lost(t *testing.T, v visit) int {
+func isAny(check string, prefixes ...string) bool {
+	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(check, p) })
+}
+
+// lookForOrders counts the orders that customers were told of and that aren't there, or were called off by someone else than the customer.
+func (b *table) lookForOrders(t *testing.T, w *world, visits []visit) int {
+	t.Helper()
+	const atOnce = 8
+	wrong := make([]string, len(visits))
+	var all sync.WaitGroup
+	for from := range atOnce {
+		all.Go(func() {
+			for i := from; i < len(visits); i += atOnce {
+				if v := visits[i]; v.acknowledged() {
+					wrong[i] = w.lost(t, v)
+				}
+			}
+		})
+	}
+	all.Wait()
+	lost := slices.DeleteFunc(wrong, func(s string) bool { return s == "" })
+	for _, s := range lost {
+		b.brokenf(t, w, "%s", s)
+	}
+	return len(lost)
+}
+
+// lost says what is wrong with an order that a customer was told of.
+func (w *world) lost(t *testing.T, v visit) string {
 	t.Helper()
 	var o harness.Order
 	status, err := w.Do(t.Context(), http.MethodGet, "/v1/orders/"+v.order, nil, &o)
 	switch {
 	case err != nil || status != http.StatusOK:
-		t.Errorf("order %s was acknowledged, and now it is %d, %v", v.order, status, err)
+		return fmt.Sprintf("order %s was acknowledged, and now it is %d, %v", v.order, status, err)
 	case o.State == "ORDER_STATE_CANCELLED" && (v.after != "cancel" || o.CancelReason != "CUSTOMER_REQUEST"):
-		t.Errorf("order %s was acknowledged, and was cancelled for %s", v.order, o.CancelReason)
+		return fmt.Sprintf("order %s was acknowledged, and was cancelled for %s", v.order, o.CancelReason)
 	default:
-		return 0
+		return ""
 	}
-	return 1
 }

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -52,8 +53,26 @@ func (b *natsBin) build(t testing.TB) string {
 	return filepath.Join(b.dir, "nats-server")
 }
 
+// shape is what a world is made of.
+type shape struct {
+	name   string // of the rows of its table
+	sqlite bool   // a file for each module, else PostgreSQL
+	alone  bool   // every module and the gateway in one process, which finds itself by mdns and has its own NATS
+	ring   bool   // three Consul servers, else one
+	disk   int    // MiB: what the files and NATS are kept on is a disk of its own, so small; 0 for the machine's
+}
+
+// everything is the host of a world that is alone, otherOrder a second one that runs orders.
+const (
+	everything = "all"
+	otherOrder = "another order"
+)
+
 // The processes that run modules, and which. Those that the checkout calls are alone.
-func layout() map[string]string {
+func layout(s shape) map[string]string {
+	if s.alone {
+		return map[string]string{everything: ""}
+	}
 	return map[string]string{"order": "order", "payment": "payment", "inventory": "inventory", "rest": "catalog,pricing,cart,fulfilment"}
 }
 
@@ -61,57 +80,144 @@ func modules() []string {
 	return []string{"catalog", "pricing", "cart", "fulfilment", "inventory", "payment", "order"}
 }
 
-// world is a whole shop in real processes: Consul, NATS, PostgreSQL, the hosts, the gateway, and a bank that none of them can kill.
+// world is a whole shop in real processes: Consul, NATS, the databases, the hosts, the gateway, and a bank that none of them can kill.
 type world struct {
 	*harness.Client
+	shape
 	t        *testing.T
 	bin      string
+	addr     string // of the gateway
 	bank     string // folder of the test provider
+	data     string // folder of the SQLite files and of NATS
+	small    *disk  // that data is on; nil when it is the machine's
 	db       *postgres
-	consul   *harness.Consul
+	consul   *harness.Consul // nil when there are three, or none
+	ring     *ring
 	nats     *harness.Process
 	natsArgs []string
-	natsAddr string
+	flags    []string // that every host takes
+	layout   map[string]string
+	env      map[string][]string // of each host, for as long as it is set
 	hosts    map[string]*harness.Process
 	gateway  *harness.Process
+	products map[string]string // ids by SKU
+	timeline timeline
+	replay   bool // a kept seed is played again
 }
 
-func open(t *testing.T) *world {
+func open(t *testing.T, s shape) *world {
 	t.Helper()
 	w := &world{
-		t: t, bin: binary.Build(t), bank: t.TempDir(), db: startPostgres(t), consul: harness.StartConsul(t),
-		natsAddr: harness.FreeAddr(t), hosts: map[string]*harness.Process{},
+		t: t, shape: s, bin: binary.Build(t), addr: harness.FreeAddr(t), bank: t.TempDir(), layout: layout(s), env: map[string][]string{},
+		hosts: map[string]*harness.Process{}, products: map[string]string{},
 	}
-	host, port, _ := strings.Cut(w.natsAddr, ":")
-	w.natsArgs = []string{nats.build(t), "-a", host, "-p", port, "-js", "-sd", t.TempDir()}
-	w.startNATS()
-	for _, name := range names() {
+	w.timeline.begin = time.Now()
+	w.Client = harness.NewClient(w.addr)
+	if s.disk > 0 {
+		w.small = mount(t, s.disk)
+		w.data = w.small.dir
+	} else {
+		w.data = t.TempDir()
+	}
+	if s.sqlite {
+		w.flags = []string{"--data-dir", w.data}
+	} else {
+		w.db = startPostgres(t)
+		w.flags = []string{"--data-url", w.db.url}
+	}
+	if s.alone {
+		w.flags = append(w.flags, "--listen", w.addr, "--no-sample", "--mdns-domain", "shop-"+strconv.FormatInt(time.Now().UnixNano(), 36))
+	} else {
+		w.join()
+	}
+	for _, name := range w.names() {
 		w.start(name, "")
 	}
-	addr := harness.FreeAddr(t)
-	w.Client = harness.NewClient(addr)
-	w.gateway = harness.Start(t, nil, w.bin, "gateway", "--listen", addr, "--registry", "consul", "--consul-addr", w.consul.Addr)
 	w.wait()
 	w.stock()
 	return w
 }
 
-func names() []string { return []string{"rest", "inventory", "payment", "order"} }
+// join starts what hosts find and hear each other by, and the gateway.
+func (w *world) join() {
+	w.t.Helper()
+	var at string
+	if w.shape.ring {
+		w.ring = startRing(w.t)
+		at = w.ring.follower()
+	} else {
+		w.consul = harness.StartConsul(w.t)
+		at = w.consul.Addr
+	}
+	registry := []string{"--registry", "consul", "--consul-addr", at}
+	addr := harness.FreeAddr(w.t)
+	host, port, _ := strings.Cut(addr, ":")
+	// Told how much it may keep, it doesn't look how large the disk is.
+	conf := filepath.Join(w.t.TempDir(), "nats.conf")
+	text := fmt.Sprintf("jetstream { store_dir: %q, max_file_store: 16GB }\n", filepath.Join(w.data, "nats"))
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	w.natsArgs = []string{nats.build(w.t), "-a", host, "-p", port, "-c", conf}
+	w.startNATS()
+	w.flags = append(append(w.flags, registry...), "--broker", "nats://"+addr)
+	w.gateway = harness.Start(w.t, nil, w.bin, append([]string{"gateway", "--listen", w.addr}, registry...)...)
+}
 
-func (w *world) startNATS() { w.nats = harness.Start(w.t, nil, w.natsArgs[0], w.natsArgs[1:]...) }
+// names are the hosts, in one order.
+func (w *world) names() []string {
+	var out []string
+	for _, name := range []string{everything, "rest", "inventory", "payment", "order", otherOrder} {
+		if _, ok := w.layout[name]; ok {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// host is where a module runs: in a world that is alone, where all do.
+func (w *world) host(name string) string {
+	if w.alone {
+		return everything
+	}
+	return name
+}
+
+// there is a command that runs where the world's data is.
+func (w *world) there(command ...string) []string {
+	if w.small == nil {
+		return command
+	}
+	return w.small.enter(command)
+}
+
+func (w *world) startNATS() {
+	args := w.there(w.natsArgs...)
+	w.nats = harness.Start(w.t, nil, args[0], args[1:]...)
+}
 
 // start runs a host, with failpoints or without.
 func (w *world) start(name, failpoints string) {
 	w.t.Helper()
-	w.hosts[name] = harness.Start(w.t, []string{"CLEAVE_TEST_PROVIDER_DIR=" + w.bank, "CLEAVE_FAILPOINTS=" + failpoints}, w.bin, "run",
-		"--modules", layout()[name], "--registry", "consul", "--consul-addr", w.consul.Addr, "--broker", "nats://"+w.natsAddr, "--data-url", w.db.url,
-		"--log-level", "warn")
+	w.timeline.notef("start %s %s %s", name, failpoints, strings.Join(w.env[name], " "))
+	env := append([]string{"CLEAVE_TEST_PROVIDER_DIR=" + w.bank, "CLEAVE_FAILPOINTS=" + failpoints}, w.env[name]...)
+	args := []string{w.bin, "run", "--modules", w.layout[name]}
+	if w.alone {
+		args = []string{w.bin, "up"}
+	}
+	args = w.there(slices.Concat(args, w.flags, []string{"--log-level", "warn"})...)
+	w.hosts[name] = harness.Start(w.t, env, args[0], args[1:]...)
 }
 
 // wait waits until the gateway leads to every module.
 func (w *world) wait() {
 	w.t.Helper()
 	harness.Eventually(w.t, 90*time.Second, "the gateway routes to every module", func() bool {
+		for name, host := range w.hosts {
+			if host.Exited() {
+				w.t.Fatalf("%s has ended:\n%s", name, host.Output())
+			}
+		}
 		return w.Ready(w.t.Context(), "/v1/products", "/v1/stock", "/v1/orders", "/v1/payments", "/v1/coupons", "/v1/fulfilments")
 	})
 }
@@ -125,6 +231,7 @@ const (
 	unit     = 1000 // the price of each, in minor units
 	scarce   = "SCARCE"
 	soldOut  = "SOLD-OUT"
+	moody    = "MOODY" // its price changes
 	currency = "EUR"
 )
 
@@ -133,16 +240,18 @@ func skus() []string { return []string{"MUG", "POT", "TEA", "TRAY"} }
 func (w *world) stock() {
 	w.t.Helper()
 	var stock []object
-	for _, sku := range append(skus(), scarce, soldOut) {
+	for _, sku := range append(skus(), scarce, soldOut, moody) {
 		n := map[string]int{scarce: 10, soldOut: 0}
 		have, limited := n[sku]
 		if !limited {
 			have = plenty
 		}
+		var product harness.Product
 		w.Must(w.t, http.MethodPost, "/v1/products", object{
 			"handle": strings.ToLower(sku), "title": sku, "status": "PRODUCT_STATUS_ACTIVE",
 			"variants": []object{{"sku": sku, "price": object{"currency": currency, "minor": unit}}},
-		}, nil)
+		}, &product)
+		w.products[sku] = product.ID
 		stock = append(stock, object{"sku": sku, "onHand": have})
 	}
 	w.Must(w.t, http.MethodPost, "/v1/stock:batchSet", object{"stock": stock}, nil)
@@ -152,6 +261,7 @@ func (w *world) stock() {
 // law is what `cleave verify` says of one.
 type law struct {
 	Check  string   `json:"check"`
+	Law    string   `json:"law"`
 	Broken int      `json:"broken"`
 	Cases  []string `json:"cases"`
 }
@@ -159,7 +269,14 @@ type law struct {
 // verify runs `cleave verify` and returns the broken laws. What is under way has so long to end.
 func (w *world) verify(t *testing.T, wait time.Duration) []law {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), w.bin, "verify", "--data-url", w.db.url, "--wait", wait.String(), "-o", "json")
+	args := []string{w.bin, "verify", "--wait", wait.String(), "-o", "json"}
+	if w.sqlite {
+		args = append(args, "--data-dir", w.data)
+	} else {
+		args = append(args, "--data-url", w.db.url)
+	}
+	args = w.there(args...)
+	cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), "CLEAVE_TEST_PROVIDER_DIR="+w.bank)
 	var talk strings.Builder
 	cmd.Stderr = &talk

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc/codes"
@@ -31,6 +32,8 @@ type Env struct {
 	Laws []verify.Across
 	// Books are what `cleave verify` reads besides the modules' databases.
 	Books []Book
+	// Now is the modules' clock; time.Now when nil.
+	Now func() time.Time
 }
 
 // Book is a database that isn't a module's.

@@ -167,6 +167,7 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 		conf := host.Config{
 			Modules: what.modules, Registry: reg, Broker: b, DataURL: s.Data.URL, DataDir: s.Data.Dir, Advertise: s.Advertise,
 			Version: version().Version, HostName: name, Log: log, Metrics: metrics, Fault: points, Remote: !s.Direct, Topology: table,
+			Now: a.env.Now,
 		}
 		if !what.gateway {
 			conf.Listen = s.Listen
