@@ -87,7 +87,7 @@ func nemesis(t *testing.T, w *world, b *table, seed uint64) {
 	customers := w.shopping(t, buyers, seed+1, choose)
 	begin := time.Now()
 	for took := time.Duration(0); took < length || took < most && customers.count() < least; took = time.Since(begin) {
-		lull(t, time.Duration(1000+r.IntN(3000))*time.Millisecond)
+		lull(t, time.Duration(1000+r.IntN(4000))*time.Millisecond)
 		w.strike(t, r)
 	}
 	over := time.Now()
