@@ -4,7 +4,7 @@
 // figure that they measured as a line `figure NAME VALUE UNIT`. -what chooses them: "system" is what a newcomer's first version promises,
 // "shop" the whole matrix of faults under shopping, "topology" modules that move ten times each and the benchmarks of calls. With -all it runs every other test first, as
 // `go test` does, then all three sets, of the last two a short form; a test of those others that fails is run once more, and named. Standard
-// output holds the figures and one line `skipped: N`; all else goes to standard error.
+// output holds the figures, what a test prints as lines `table ...`, and one line `skipped: N`; all else goes to standard error.
 //
 // It exits with 1 when a test fails or is skipped, when a figure is missing, and when one is out of its bounds.
 package main

@@ -73,7 +73,7 @@ func (r *report) take(e event) error {
 	return nil
 }
 
-// line looks for a figure. The JSON cuts lines where the test's writes ended.
+// line looks for a figure, and for a line of a table, which is passed on. The JSON cuts lines where the test's writes ended.
 func (r *report) line(id [2]string, text string) error {
 	text = r.lines[id] + text
 	line, rest, whole := strings.Cut(text, "\n")
@@ -84,6 +84,10 @@ func (r *report) line(id [2]string, text string) error {
 	r.lines[id] = rest
 	if strings.HasPrefix(line, "WARNING: DATA RACE") || strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") {
 		r.fatal[id[0]] = true
+	}
+	if row, ok := strings.CutPrefix(line, "table "); ok {
+		_, err := fmt.Fprintln(r.figures, row)
+		return err
 	}
 	if !strings.HasPrefix(line, "figure ") {
 		return nil

@@ -67,6 +67,15 @@ func TestFigureInPieces(t *testing.T) {
 	}
 }
 
+func TestTablesArePassedOn(t *testing.T) {
+	r, said, err := judge(t, `{"Action":"output","Package":"p","Test":"T","Output":"table fault  lost\n"}
+{"Action":"output","Package":"p","Test":"T","Output":"tables are no table\n"}
+{"Action":"output","Package":"p","Test":"T","Output":"table kill -9   0\n"}`)
+	if said != "fault  lost\nkill -9   0\n" || len(r.measured) != 0 || err == nil {
+		t.Errorf("%q, %v, %v", said, r.measured, err)
+	}
+}
+
 // A set that has a short form is judged by the bounds of the form that is run.
 func TestBoundsKnowTheForm(t *testing.T) {
 	least := func(o options, name string) float64 {

@@ -4,10 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -73,23 +71,5 @@ func (d *disk) fill(t *testing.T) (empty func()) {
 		if err := errors.Join(f.Close(), os.Remove(name)); err != nil {
 			t.Fatal(err)
 		}
-	}
-}
-
-// A disk is as small as it should be, and has room again when it is emptied.
-func TestDiskIsFull(t *testing.T) {
-	d := mount(t, 1)
-	write := func() (string, error) {
-		args := d.enter([]string{"dd", "if=/dev/zero", "of=" + filepath.Join(d.dir, "file"), "bs=4096", "count=4"})
-		out, err := exec.CommandContext(t.Context(), args[0], args[1:]...).CombinedOutput()
-		return string(out), err
-	}
-	empty := d.fill(t)
-	if out, err := write(); err == nil || !strings.Contains(out, syscall.ENOSPC.Error()) && !strings.Contains(out, "No space left") {
-		t.Errorf("a full disk takes a file: %v, %s", err, out)
-	}
-	empty()
-	if out, err := write(); err != nil {
-		t.Errorf("a disk that has room takes none: %v, %s", err, out)
 	}
 }

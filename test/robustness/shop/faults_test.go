@@ -2,6 +2,7 @@ package shop
 
 import (
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 )
@@ -35,6 +36,7 @@ func onPostgres() []fault {
 		{name: "PostgreSQL crashes (-m immediate)", short: true, do: func(_ *testing.T, w *world) { w.crashPostgres() }},
 		{name: "Consul away for 10 s, comes back empty", do: func(t *testing.T, w *world) { w.restartConsul(t, 10*time.Second) }},
 		{name: "clocks 3 min apart, two order processes 10 s", do: skewClocks, undo: rightClocks},
+		{name: "the provider charges, and its answers are lost", do: func(t *testing.T, _ *world) { lull(t, 8*time.Second) }, choose: unheard},
 		{name: "webhooks twice, late and out of order", do: startWebhooks, undo: stopWebhooks, choose: hooked, check: webhooksCame},
 	}
 }
@@ -80,6 +82,15 @@ func (f fault) part() part {
 	}}
 }
 
+// unheard are customers whose provider does as it is asked, and is not heard.
+func unheard(r *rand.Rand) visit {
+	v := choose(r)
+	v.token = []string{
+		"tok_timeout_after_charge", "tok_timeout_after_charge_3", "tok_hang_after_charge", "tok_capture_timeout_2", "tok_void_timeout_2", "tok_refund_timeout_2",
+	}[r.IntN(6)]
+	return v
+}
+
 // slowPayment makes the payment module as slow as its callers are patient.
 func slowPayment(t *testing.T, w *world) {
 	w.hosts["payment"].Kill()
@@ -120,6 +131,13 @@ func fullDisk(t *testing.T, w *world) {
 	lull(t, 10*time.Second)
 	empty()
 	w.timeline.notef("the disk has room")
+	noticed := false
+	for _, host := range w.names() {
+		noticed = noticed || strings.Contains(w.hosts[host].Output(), "disk is full") // SQLite's words
+	}
+	if !noticed {
+		t.Error("nobody noticed that the disk was full")
+	}
 	w.restartNATS(t, 0)
 	for _, host := range w.names() {
 		if w.hosts[host].Exited() {

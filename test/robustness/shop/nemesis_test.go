@@ -77,17 +77,17 @@ const (
 // nemesis does something bad every few seconds, drawn by the seed, while customers shop.
 func nemesis(t *testing.T, w *world, b *table, seed uint64) {
 	length, most, least, buyers := nemesisShort, nemesisShort, 0, 16
-	switch {
-	case w.replay:
-		length, most = nemesisReplay, nemesisReplay
-	case full():
+	if w.form == formFull {
 		length, most, least, buyers = nemesisFull, nemesisMost, nemesisLeast, 64
+	}
+	if w.replay {
+		length, most, least = nemesisReplay, nemesisReplay, 0
 	}
 	r := rand.New(rand.NewPCG(seed, 0))
 	customers := w.shopping(t, buyers, seed+1, choose)
 	begin := time.Now()
 	for took := time.Duration(0); took < length || took < most && customers.count() < least; took = time.Since(begin) {
-		lull(t, time.Duration(500+r.IntN(2500))*time.Millisecond)
+		lull(t, time.Duration(1000+r.IntN(4000))*time.Millisecond)
 		w.strike(t, r)
 	}
 	over := time.Now()

@@ -56,14 +56,16 @@ func lastUnits(t *testing.T, w *world, b *table, _ uint64) {
 			t.Errorf("a buyer got %d %s", v.status, v.reason)
 		}
 	}
-	harness.Figure(t, "shop_last_units_sold", float64(sold), pieces, "orders")
-	harness.Figure(t, "shop_last_units_refused", float64(refused), buyers-pieces, "buyers")
 	if sold != pieces || refused != buyers-pieces {
 		t.Errorf("%d orders and %d refusals, want %d and %d", sold, refused, pieces, buyers-pieces)
 	}
 	result := porcupine.CheckOperationsTimeout(shelf(pieces), ops, time.Minute)
 	linear := map[porcupine.CheckResult]float64{porcupine.Ok: 1}[result]
-	harness.Figure(t, "shop_last_units_linearizable", linear, 1, "bool")
+	if !w.sqlite { // one line each: the other worlds are checked all the same
+		harness.Figure(t, "shop_last_units_sold", float64(sold), pieces, "orders")
+		harness.Figure(t, "shop_last_units_refused", float64(refused), buyers-pieces, "buyers")
+		harness.Figure(t, "shop_last_units_linearizable", linear, 1, "bool")
+	}
 	if result != porcupine.Ok {
 		t.Errorf("what the buyers were told is not linearizable: %s", result)
 	}

@@ -74,8 +74,8 @@ func parseKept(text []byte) (k kept, err error) {
 			return k, fmt.Errorf("%q is none of seed, form, world, part and broke", name)
 		}
 	}
-	if k.seed == 0 || k.world == "" || k.part == "" {
-		return k, errors.New("a seed, a world and a part are needed")
+	if k.seed == 0 || k.form != formFull && k.form != formShort || k.world == "" || k.part == "" {
+		return k, errors.New("a seed, a form, full or short, a world and a part are needed")
 	}
 	return k, lines.Err()
 }
@@ -139,7 +139,11 @@ func TestKeptSeeds(t *testing.T) {
 	}
 	for _, bad := range []string{
 		"", "# nothing", "seed x\nworld w\npart p", "seed\nworld w\npart p", "world w\npart p", "seed 1\npart p", "seed 1\nworld w", "seed 1\nworld w\npart p\nsea 1",
+		"seed 1\nworld w\npart p\nform long",
 	} {
+		if !strings.Contains(bad, "form") {
+			bad += "\nform full"
+		}
 		if err := os.WriteFile(path, []byte(bad), 0o600); err != nil {
 			t.Fatal(err)
 		}

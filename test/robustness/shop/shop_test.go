@@ -16,14 +16,20 @@ import (
 	"time"
 )
 
-func full() bool { return os.Getenv("CLEAVE_PROVE_SHOP") == "full" }
+// The forms of a run.
+const (
+	formFull  = "full"
+	formShort = "short"
+)
 
 func form() string {
 	if full() {
-		return "full"
+		return formFull
 	}
-	return "short"
+	return formShort
 }
+
+func full() bool { return os.Getenv("CLEAVE_PROVE_SHOP") == formFull }
 
 func seed(t *testing.T) uint64 {
 	t.Helper()
@@ -124,11 +130,11 @@ func TestShop(t *testing.T) {
 			w := open(t, s.shape)
 			for _, k := range again {
 				if p, ok := find(k); ok && full() && k.world == s.name {
-					b.play(t, w, p, k.seed, true)
+					b.play(t, w, p, k.form, k.seed, true)
 				}
 			}
 			for _, p := range parts {
-				b.play(t, w, p, b.seed, false)
+				b.play(t, w, p, form(), b.seed, false)
 			}
 		})
 	}
@@ -137,17 +143,17 @@ func TestShop(t *testing.T) {
 }
 
 // play plays a part, and keeps the seed when it breaks something.
-func (b *table) play(t *testing.T, w *world, p part, seed uint64, again bool) {
+func (b *table) play(t *testing.T, w *world, p part, form string, seed uint64, again bool) {
 	seedOfRun := b.seed
 	b.where, b.label, b.seed, b.broke = w.name, w.name+": ", seed, nil
 	if again {
 		b.label += fmt.Sprintf("seed %d again: ", seed)
 	}
-	w.replay = again
+	w.form, w.replay = form, again
 	w.timeline.notef("%s by the seed %d", p.name, seed)
 	begin := time.Now()
 	if !t.Run(p.name, func(t *testing.T) { p.do(t, w, b, p.drawn(seed)) }) {
-		path, err := kept{seed, form(), w.name, p.name, b.broke}.keep(seedDir)
+		path, err := kept{seed, form, w.name, p.name, b.broke}.keep(seedDir)
 		t.Logf("%s broke by the seed %d, kept in %s, %v", p.name, seed, path, err)
 	}
 	fmt.Fprintf(os.Stderr, "%s: %s: %.0f s\n", w.name, p.name, time.Since(begin).Seconds())

@@ -102,7 +102,8 @@ type world struct {
 	gateway  *harness.Process
 	products map[string]string // ids by SKU
 	timeline timeline
-	replay   bool // a kept seed is played again
+	form     string // of what is played
+	replay   bool   // it is a kept seed, played again
 }
 
 func open(t *testing.T, s shape) *world {
