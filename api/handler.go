@@ -127,12 +127,13 @@ const (
 	indexPage    = "/"
 	openapiPage  = "/openapi.json"
 	metricsPage  = "/metrics"
+	policyPage   = "/admin/policy"
 	livenessPage = "/healthz"
 	readyPage    = "/readyz"
 )
 
 func ownPages() []string {
-	return []string{indexPage, openapiPage, metricsPage, livenessPage, readyPage}
+	return []string{indexPage, openapiPage, metricsPage, livenessPage, readyPage, policyPage}
 }
 
 func (x *exchange) serve() {
@@ -171,6 +172,8 @@ func (x *exchange) serve() {
 		x.own(x.document)
 	case metricsPage:
 		x.own(func() { x.g.scrape.ServeHTTP(x.w, x.r) })
+	case policyPage:
+		x.own(x.policies)
 	default:
 		x.routed()
 	}

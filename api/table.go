@@ -42,7 +42,7 @@ type table struct {
 	leftOut   map[string]fault     // by what there is to say of it
 	openapi   []byte
 	etag      string
-	policies  []*policy.Policy // of every method that is in a contract, exposed or not, by name
+	policies  []*policy.Policy // of every method that is in a contract, exposed or not
 }
 
 // fault is why a rule has no route.
