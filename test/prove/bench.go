@@ -21,7 +21,7 @@ func benches() [][]string {
 
 // bench runs a benchmark, and reads its figures like a test's.
 func (r *report) bench(ctx context.Context, args []string) error {
-	cmd := exec.CommandContext(ctx, "go", append([]string{"-C", "bench", "run"}, args...)...) //nolint:gosec // one of benches
+	cmd := exec.CommandContext(ctx, "go", append([]string{"-C", "bench", "run"}, args...)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.Stderr = r.talk
 	out, err := cmd.StdoutPipe()

@@ -115,8 +115,8 @@ func speed() []bound {
 		{"growth_8_modules_lane", 0, many},   // us
 		{"growth_8_modules_lane_vs_micro_grpc", 0, 0.6},
 		{"growth_8_modules_lane_cpu_vs_micro_grpc", 0, 0.5},
-		{"growth_50_instances_vs_one_p50", 0, 4},
-		{"growth_50_instances_vs_one_cpu", 0, 4},
+		{"growth_50_instances_vs_one_p50", 0, 8},
+		{"growth_50_instances_vs_one_cpu", 0, 5},
 		{"growth_50_instances_cpu_vs_micro_grpc", 0, 0.5},
 	}
 	for _, request := range []string{"products_at_1", "products_at_16", "checkout_at_1", "checkout_at_16"} {
