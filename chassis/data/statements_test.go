@@ -90,6 +90,18 @@ func TestAStatementIsPreparedOnce(t *testing.T) {
 	}
 }
 
+func count(ctx context.Context, tx *sql.Tx, query string) (n int, err error) {
+	rows, err := tx.QueryContext(ctx, query)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		n++
+	}
+	return n, rows.Err()
+}
+
 // The text of rows that are still open is run beside them.
 func TestAStatementInUseIsNotDisturbed(t *testing.T) {
 	db, ctx := openKeeping(t), t.Context()
@@ -102,16 +114,11 @@ func TestAStatementInUseIsNotDisturbed(t *testing.T) {
 		defer func() { _ = outer.Close() }()
 		seen := 0
 		for outer.Next() {
-			inner, err := tx.QueryContext(ctx, all)
+			n, err := count(ctx, tx, all)
 			if err != nil {
 				return err
 			}
-			for inner.Next() {
-				seen++
-			}
-			if err := errors.Join(inner.Err(), inner.Close()); err != nil {
-				return err
-			}
+			seen += n
 		}
 		if seen != 9 {
 			return fmt.Errorf("saw %d", seen)
@@ -142,13 +149,13 @@ func TestAKeptStatementSurvivesItsErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = rows.Close() }()
 	if !rows.Next() {
 		t.Fatal(rows.Err())
 	}
 	cancel()
-	for rows.Next() { // it ends, sooner or later
+	for rows.Next() { // it ends, sooner or later, and then they are closed
 	}
-	_ = rows.Close()
 	if _, err := look(gone, db, 1); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}

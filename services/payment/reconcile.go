@@ -35,6 +35,8 @@ func reconcile(ctx context.Context, d host.Deps, db *store.Store, c pay.Config, 
 			tick := time.NewTicker(every)
 			defer tick.Stop()
 			var seek time.Time
+			var shown int64
+			defer strays.Set(0) // from then on another instance knows
 			for {
 				if now := d.Now(); !now.Before(seek) {
 					through, err := service.SeekStrays(ctx)
@@ -49,7 +51,12 @@ func reconcile(ctx context.Context, d host.Deps, db *store.Store, c pay.Config, 
 					if err != nil {
 						return err
 					}
-					strays.Set(float64(n))
+					for ; shown < n; shown++ {
+						strays.Inc()
+					}
+					for ; shown > n; shown-- {
+						strays.Dec()
+					}
 				}
 				n, err := service.Reconcile(ctx)
 				if err != nil {

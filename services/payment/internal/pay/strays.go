@@ -202,7 +202,8 @@ func (s *Service) remedy(ctx context.Context, st Stray, found provider.Status) (
 		kept = found.Captured - found.Refunded
 	case provider.Unknown, provider.Voided, provider.Declined:
 	}
-	if kept == 0 || uuid.Validate(st.Key) != nil || st.Order == "" {
+	ours := uuid.Validate(st.Key) == nil && st.Order != ""
+	if kept == 0 || !ours {
 		return RemedyReport, kept, nil
 	}
 	if _, known, err := s.store.Payment(ctx, st.Key); err != nil || known {
