@@ -71,7 +71,7 @@ func codecOf(c protocol.Codec, e *endpoint) codec {
 type listener struct {
 	codec
 	recv    func() ([]byte, error) // the client's next message, io.EOF after the last
-	unblock func()                 // makes recv return, when it waits
+	unblock func()                 // makes recv return: the connection can't be read any more
 	open    func() error           // sends the headers, when no message did
 	message func(b []byte, id string) error
 	beat    func() error
@@ -119,12 +119,10 @@ func (x *exchange) converse(ctx context.Context, e *endpoint, first proto.Messag
 	go hear(ctx, s, l, heard)
 	l.end(x.told(ctx, x.pass(ctx, l, heard)))
 	cancel(nil)
-	select {
-	case <-fed:
-	default:
+	if first == nil { // else it waits for nothing of the client's, and the connection goes on to the next request
 		l.unblock()
-		<-fed
 	}
+	<-fed
 	for range heard { // until it is closed
 	}
 }
