@@ -123,7 +123,9 @@ func tokenAttacks() []attack {
 	claim := func(name string, value any) func(*battle) int {
 		return bearer(func(m *mint) string { return m.with(map[string]any{name: value}) })
 	}
-	ago := func(d time.Duration) int64 { return time.Now().Add(-d).Unix() }
+	at := func(name string, d time.Duration) func(*battle) int { // from the moment on which it is tried
+		return bearer(func(m *mint) string { return m.with(map[string]any{name: time.Now().Add(d).Unix()}) })
+	}
 	refused, ok := []int{401}, []int{200}
 	return []attack{
 		{"(a good token, EdDSA)", bearer((*mint).good), ok},
@@ -132,7 +134,7 @@ func tokenAttacks() []attack {
 		{"(a good token of a role)", bearer(func(m *mint) string { return m.with(map[string]any{"scope": nil, "roles": []string{"staff"}}) }), ok},
 		{"(a good API key)", func(b *battle) int { return b.create("X-Api-Key", b.tokens.key) }, ok},
 		{"(a good API key as a bearer token)", bearer(func(m *mint) string { return "Bearer " + m.key }), ok},
-		{"(expired within the leeway)", claim("exp", ago(10*time.Second)), ok},
+		{"(expired within the leeway)", at("exp", -time.Second), ok},
 		{"no credential", func(b *battle) int { return b.create() }, refused},
 		{"alg none", bearer(func(m *mint) string {
 			return m.token(jwt.SigningMethodNone, "ed", jwt.UnsafeAllowNoneSignatureType, nil, nil)
@@ -167,10 +169,10 @@ func tokenAttacks() []attack {
 			return a[0] + "." + b[1] + "." + a[2]
 		}), refused},
 		{"no signature", bearer(func(m *mint) string { return m.good()[:strings.LastIndex(m.good(), ".")+1] }), refused},
-		{"expired", claim("exp", ago(time.Minute)), refused},
+		{"expired", at("exp", -10*time.Minute), refused},
 		{"no expiry", claim("exp", nil), refused},
-		{"not yet good (nbf)", claim("nbf", ago(-time.Minute)), refused},
-		{"from the future (iat)", claim("iat", ago(-time.Minute)), refused},
+		{"not yet good (nbf)", at("nbf", 10*time.Minute), refused},
+		{"from the future (iat)", at("iat", 10*time.Minute), refused},
 		{"for another audience", claim("aud", "bank"), refused},
 		{"of another issuer", claim("iss", "https://evil.example"), refused},
 		{"of an issuer that is a list", claim("iss", []string{"https://id.example"}), refused},

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,10 +19,9 @@ func TestRatesAreForAllGatewaysTogether(t *testing.T) {
 	if err := reg.Register(&registry.Service{Name: api.Name, Version: "1", Nodes: []*registry.Node{{Id: "other", Address: "192.0.2.1:1"}}}); err != nil {
 		t.Fatal(err)
 	}
-	now := time.Now()
 	tokens := newMint(t)
 	e := start(t, reg, tokens.configure, func(c *api.Config) {
-		c.Now = func() time.Time { return now }
+		c.Now = sync.OnceValue(time.Now) // it stands still
 		c.Overrides = kv.Static{"shop.catalog.v1.Catalog/GetVariant": []byte(`{"rate": {"requests": 6, "per": "1h"}}`)}
 	})
 	const limited = "/v1/variants/a"

@@ -147,7 +147,7 @@ func (g *Gateway) count() error {
 	for _, v := range versions {
 		n += len(v.Nodes)
 	}
-	g.gateways.Store(int32(min(n, 1<<20))) //nolint:gosec // it fits
+	g.gateways.Store(int32(min(n, 1<<20)))
 	return nil
 }
 
