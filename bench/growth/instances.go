@@ -46,7 +46,7 @@ func serveInstances(kindName, name, count, addr string) error {
 		all.Go(func() { errs[i] = stop() })
 	}
 	all.Wait()
-	return errors.Join(append(errs, err)...)
+	return errors.Join(err, errors.Join(errs...))
 }
 
 // allThere waits until the registry names n instances that pass their checks.

@@ -138,7 +138,7 @@ func (s *system) listed(ctx context.Context, n int, d time.Duration) (placed, er
 	p := placed{took: time.Since(begun), each: slices.Concat(took...)}
 	after, err := s.cpu()
 	p.cpu = after - before
-	return p, errors.Join(append(errs, err, ctx.Err())...)
+	return p, errors.Join(err, ctx.Err(), errors.Join(errs...))
 }
 
 // placed is what one placement did in one turn.
