@@ -20,7 +20,7 @@ type Client struct {
 	// Insist makes Do send a command again, under the same Idempotency-Key, when a failpoint has lost its answer, or the shop asks for that.
 	Insist bool
 	// Insisted counts what was sent again.
-	Insisted atomic.Int64
+	Insisted *atomic.Int64
 	// Key is the API key that goes with each request that has no credential of its own; empty for a guest.
 	Key  string
 	http *http.Client
@@ -28,14 +28,18 @@ type Client struct {
 
 // NewClient makes a client of the gateway at addr, host:port.
 func NewClient(addr string) *Client {
-	return &Client{Base: "http://" + addr, http: &http.Client{
+	return &Client{Base: "http://" + addr, Insisted: &atomic.Int64{}, http: &http.Client{
 		Timeout:   20 * time.Second,
 		Transport: &http.Transport{MaxIdleConnsPerHost: 64},
 	}}
 }
 
 // Guest is the same without a key.
-func (c *Client) Guest() *Client { return &Client{Base: c.Base, http: c.http} }
+func (c *Client) Guest() *Client {
+	guest := *c
+	guest.Key = ""
+	return &guest
+}
 
 // Do sends a request, with body as JSON unless it is nil, and decodes the answer into out unless that is nil. It returns the status,
 // and an error when no answer came or the answer can't be decoded.
