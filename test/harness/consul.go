@@ -2,13 +2,15 @@ package harness
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/cleavehq/cleave/chassis/discovery/discoverytest"
 )
 
 // Consul is a real Consul agent, a process of its own.
@@ -40,11 +42,13 @@ func startConsul(t testing.TB, dir string, mode ...string) *Consul {
 	if bin == "" {
 		t.Fatal("CLEAVE_TEST_CONSUL must name a Consul binary; `make test` builds one and sets it")
 	}
-	c := &Consul{Addr: FreeAddr(t), t: t, dir: dir}
+	ports := discoverytest.FreePorts(t, 4)
+	c := &Consul{Addr: loopback(ports[0]), t: t, dir: dir}
 	c.args = append([]string{bin, "agent"}, mode...)
-	c.args = append(c.args, "-node=test", "-bind=127.0.0.1", "-client=127.0.0.1", "-log-level=warn", "-http-port="+port(t, c.Addr),
-		"-grpc-port=-1", "-grpc-tls-port=-1", "-dns-port=-1", "-serf-lan-port="+port(t, FreeAddr(t)), "-serf-wan-port="+port(t, FreeAddr(t)),
-		"-server-port="+port(t, FreeAddr(t)))
+	c.args = append(c.args, "-node=test", "-bind=127.0.0.1", "-client=127.0.0.1", "-log-level=warn", "-grpc-port=-1", "-grpc-tls-port=-1", "-dns-port=-1")
+	for i, name := range []string{"http", "serf-lan", "serf-wan", "server"} {
+		c.args = append(c.args, fmt.Sprintf("-%s-port=%d", name, ports[i]))
+	}
 	c.Restart()
 	return c
 }
@@ -113,13 +117,4 @@ func (c *Consul) Instances(service string) []Instance {
 		return nil
 	}
 	return out
-}
-
-func port(t testing.TB, addr string) string {
-	t.Helper()
-	_, p, err := net.SplitHostPort(addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
 }

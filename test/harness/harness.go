@@ -9,10 +9,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/cleavehq/cleave/chassis/discovery/discoverytest"
 )
 
 // Bin builds cmd/cleave, once per test program.
@@ -60,17 +63,13 @@ func Env(name, local string) string {
 	return local
 }
 
-// FreeAddr returns an address on loopback that nothing listens on. Another process may take it before the caller does; the
-// kernel gives the ports out in turn, so that it hardly ever happens.
+// FreeAddr returns an address on loopback that nothing listens on, and that hardly ever another process takes before the caller does.
 func FreeAddr(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	return loopback(discoverytest.FreePorts(t, 1)[0])
 }
+
+func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
 // Eventually waits until ok returns true, asking every 20 ms, and returns how long it took. After limit the test fails.
 func Eventually(t testing.TB, limit time.Duration, what string, ok func() bool) time.Duration {

@@ -3,7 +3,6 @@ package discoverytest
 import (
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -52,7 +51,7 @@ func start(t *testing.T, mode ...string) *Agent {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &Agent{binary: binary, mode: mode, ports: freePorts(t, 4), output: output}
+	a := &Agent{binary: binary, mode: mode, ports: FreePorts(t, 4), output: output}
 	a.Address = "127.0.0.1:" + strconv.Itoa(a.ports[0])
 	t.Cleanup(func() {
 		a.Kill()
@@ -138,19 +137,4 @@ func (a *Agent) signal(t *testing.T, s syscall.Signal) {
 	if err := a.cmd.Process.Signal(s); err != nil {
 		t.Fatalf("signal consul: %v", err)
 	}
-}
-
-// freePorts finds ports that nobody uses now.
-func freePorts(t *testing.T, n int) []int {
-	t.Helper()
-	var out []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = l.Close() }()                //nolint:gocritic // all at the end, so that no port comes twice
-		out = append(out, l.Addr().(*net.TCPAddr).Port) //nolint:errcheck // a TCP listener has no other
-	}
-	return out
 }
