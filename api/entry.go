@@ -10,6 +10,8 @@ import (
 	"github.com/google/uuid"
 	"go-micro.dev/v4/registry"
 	"go-micro.dev/v4/util/addr"
+
+	"github.com/cleavehq/cleave/chassis/admin"
 )
 
 const (
@@ -40,12 +42,15 @@ func newEntry(c Config, at net.Addr) (*entry, error) {
 	if c.TLS != nil {
 		check = "tcp" // the checker doesn't know who signed our certificate
 	}
+	md := map[string]string{
+		"version": c.Version, "module": Name, "protocol": "http", "transport": "tcp", "check": check,
+		"started": c.Now().UTC().Format(time.RFC3339),
+	}
+	if c.Admin != "" {
+		md[admin.Key] = c.Admin
+	}
 	return &entry{c: c, service: &registry.Service{Name: Name, Version: c.Version, Nodes: []*registry.Node{{
-		Id: Name + "-" + uuid.NewString(), Address: net.JoinHostPort(host, port),
-		Metadata: map[string]string{
-			"version": c.Version, "module": Name, "protocol": "http", "transport": "tcp", "check": check,
-			"started": c.Now().UTC().Format(time.RFC3339),
-		},
+		Id: Name + "-" + uuid.NewString(), Address: net.JoinHostPort(host, port), Metadata: md,
 	}}}}, nil
 }
 

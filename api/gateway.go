@@ -48,6 +48,8 @@ type Config struct {
 	Metrics *prometheus.Registry
 	// Version is in the registry and in /openapi.json; default "dev".
 	Version string
+	// Admin is where the process's own listener is (package admin), host:port; in the registry, unless it is empty.
+	Admin string
 	// Advertise is the host that is registered; default the one it listens on.
 	Advertise string
 	// MaxBody of a request in bytes; default 4 MiB.

@@ -37,6 +37,8 @@ type Config struct {
 	Listen string
 	// Advertise is the address others reach this host by, without a port; default Listen's.
 	Advertise string
+	// Admin is where the process's own listener is (package admin), host:port; in the registry, unless it is empty.
+	Admin string
 	// Version of the modules; in the registry.
 	Version string
 	// HostName names this host in the registry and in the topology; default a new UUID. Processes that do the same work may share one.

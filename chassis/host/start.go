@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/cleavehq/cleave/chassis/admin"
 	"github.com/cleavehq/cleave/chassis/data"
 	"github.com/cleavehq/cleave/chassis/idempotency"
 	"github.com/cleavehq/cleave/chassis/outbox"
@@ -38,7 +39,7 @@ func (h *Host) start(ctx context.Context, m Module) (_ *running, err error) {
 		Name: m.Name, ID: uuid.NewString(), Version: h.c.Version, Address: listen, Advertise: advertise, Contract: m.Contract,
 		Registry: h.c.Registry, Broker: h.c.Broker, Log: log, DrainWait: h.c.DrainWait,
 		Local: h.local, SharesMemory: m.SharesMemory,
-		Metadata: map[string]string{"module": m.Name, "host": h.c.HostName},
+		Metadata: h.metadata(m),
 	})
 	if err != nil {
 		return nil, err
@@ -65,6 +66,15 @@ func (h *Host) start(ctx context.Context, m Module) (_ *running, err error) {
 	}
 	log.InfoContext(ctx, "module serves", "address", r.server.Address())
 	return r, nil
+}
+
+// metadata is what the registry is told of a module, beside what its server says itself.
+func (h *Host) metadata(m Module) map[string]string {
+	md := map[string]string{"module": m.Name, "host": h.c.HostName}
+	if h.c.Admin != "" {
+		md[admin.Key] = h.c.Admin
+	}
+	return md
 }
 
 func (h *Host) openDB(ctx context.Context, name string, migrations fs.FS) (*sql.DB, error) {

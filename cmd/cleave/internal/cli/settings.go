@@ -43,7 +43,10 @@ type settings struct {
 	Leave     bool   `koanf:"leave" layers:"local"` // end when the topology has placed every module elsewhere; extract says so to what it starts
 	Listen    string `koanf:"listen" layers:"local"`
 	Advertise string `koanf:"advertise" layers:"local"`
-	TLS       struct {
+	Admin     struct {
+		Listen string `koanf:"listen" layers:"local"`
+	} `koanf:"admin"`
+	TLS struct {
 		Cert string `koanf:"cert" layers:"local"`
 		Key  string `koanf:"key" layers:"local"`
 		// ClientCA is whose client certificates are taken.
@@ -77,6 +80,7 @@ func defaults() settings {
 	s.Consul.Addr = "127.0.0.1:8500"
 	s.MDNS.Domain = "micro"
 	s.Broker = embedded
+	s.Admin.Listen = "127.0.0.1:0"
 	s.Direct = true
 	s.Data.Dir = ".cleave"
 	s.Log.Level, s.Log.Format = "info", "text"
@@ -141,6 +145,11 @@ func globalFlags(f *pflag.FlagSet) {
 	f.String("log-level", d.Log.Level, "debug, info, warn or error")
 	f.String("log-format", d.Log.Format, "text or json")
 	f.StringP("output", "o", d.Output, "table or json")
+}
+
+// adminFlag is that of every command that serves.
+func adminFlag(f *pflag.FlagSet) {
+	f.String("admin-listen", defaults().Admin.Listen, "address of the listener for those who run this process: metrics and more; the registry says where it is")
 }
 
 // gatewayFlags are those of commands that run the gateway.

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,16 +11,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
 	"go-micro.dev/v4/client"
-	"golang.org/x/sync/errgroup"
 
-	"github.com/cleavehq/cleave/api"
-	"github.com/cleavehq/cleave/chassis/fault"
 	"github.com/cleavehq/cleave/chassis/host"
-	"github.com/cleavehq/cleave/chassis/resilience"
 	catalogv1 "github.com/cleavehq/cleave/proto/shop/catalog/v1"
 	inventoryv1 "github.com/cleavehq/cleave/proto/shop/inventory/v1"
 	"github.com/cleavehq/cleave/services/catalog/shopify"
@@ -49,6 +42,7 @@ embedded NATS unless told otherwise. The first time it loads a sample shop. Ctrl
 	}
 	c.Flags().String("listen", "127.0.0.1:8080", "address of the gateway")
 	c.Flags().BoolVar(&noSample, "no-sample", false, "don't load the sample shop into an empty catalogue")
+	adminFlag(c.Flags())
 	hostFlags(c.Flags(), embedded)
 	gatewayFlags(c.Flags())
 	return c
@@ -74,6 +68,7 @@ func (a *app) runModules() *cobra.Command {
 	c.Flags().StringSliceVar(&names, "modules", nil, "modules to run: "+strings.Join(a.moduleNames(), ", "))
 	c.Flags().String("listen", "127.0.0.1", "address of the modules, without a port or, for one module, with one")
 	c.Flags().Bool("leave", false, "end when the topology has placed every module elsewhere")
+	adminFlag(c.Flags())
 	hostFlags(c.Flags(), "nats://127.0.0.1:4222")
 	_ = c.RegisterFlagCompletionFunc("modules", cobra.FixedCompletions(a.moduleNames(), cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	return c
@@ -91,6 +86,7 @@ func (a *app) gateway() *cobra.Command {
 		},
 	}
 	c.Flags().String("listen", "127.0.0.1:8080", "address to listen on")
+	adminFlag(c.Flags())
 	c.Flags().String("advertise", "", "host that others reach this one at; default the one it listens on")
 	c.Flags().String("data-dir", defaults().Data.Dir, "folder where API keys and policy overrides are, without Consul")
 	gatewayFlags(c.Flags())
@@ -119,119 +115,6 @@ func (a *app) choose(names []string) ([]host.Module, error) {
 		return nil, usagef("--modules is %q, and may name, once each, %s", strings.Join(names, ","), strings.Join(a.moduleNames(), ", "))
 	}
 	return chosen, nil
-}
-
-// serving is what a process serves.
-type serving struct {
-	modules         []host.Module
-	gateway, sample bool
-}
-
-// serve runs until ctx ends, and then stops in good order: the gateway first, then the modules, then what they stand on.
-func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serving) (err error) {
-	var p parts
-	defer func() { err = errors.Join(err, p.Close()) }()
-	reg, err := p.registry(s, log)
-	if err != nil {
-		return err
-	}
-	table, err := p.topology(ctx, s, log)
-	if err != nil {
-		return err
-	}
-	metrics := prometheus.NewRegistry()
-	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-
-	guard, err := resilience.NewClient(resilience.ClientConfig{Log: log, Metrics: metrics})
-	if err != nil {
-		return err
-	}
-	var ln net.Listener
-	if what.gateway { // before anything is started: a port that is taken is the most common mistake
-		if ln, err = listen(ctx, s.Listen); err != nil {
-			return err
-		}
-		p.add(func() error { return ignoreClosed(ln.Close()) })
-	}
-	var calls client.Client
-	var h *host.Host
-	brokerIs := "none"
-	if len(what.modules) > 0 {
-		b, at, is, err := p.broker(s, log)
-		if err != nil {
-			return err
-		}
-		brokerIs = is
-		name := hostName(s, what)
-		if err := p.note(s, name, at); err != nil {
-			return err
-		}
-		points, err := fault.Parse(s.Failpoints)
-		if err != nil {
-			return &usageError{err}
-		}
-		if points != nil {
-			log.WarnContext(ctx, "failpoints are armed: this process is here to fail", "failpoints", points.String())
-		}
-		conf := host.Config{
-			Modules: what.modules, Registry: reg, Broker: b, DataURL: s.Data.URL, DataDir: s.Data.Dir, Advertise: s.Advertise,
-			Version: cmp.Or(s.Module.Version, version().Version), HostName: name, Log: log, Metrics: metrics, Fault: points,
-			Remote: !s.Direct, Topology: table, Now: a.env.Now, Guard: guard,
-		}
-		if !what.gateway {
-			conf.Listen = s.Listen
-		}
-		if h, err = host.New(conf); err != nil {
-			return &usageError{err}
-		}
-		p.add(func() error {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWait)
-			defer cancel()
-			return h.Shutdown(ctx)
-		})
-		if err := h.Start(ctx); err != nil {
-			return err
-		}
-		calls = h.Client()
-	} else {
-		raw, err := p.client(reg, table, log)
-		if err != nil {
-			return err
-		}
-		calls = guard.Wrap(raw)
-	}
-	g, ctx := errgroup.WithContext(ctx)
-	if what.gateway {
-		conf, err := edge(s, calls, api.Config{
-			Registry: reg, Client: calls, Log: log, Metrics: metrics, Version: version().Version, Advertise: s.Advertise,
-		})
-		if err != nil {
-			return err
-		}
-		gw, err := api.New(conf)
-		if err != nil {
-			return err
-		}
-		if len(what.modules) > 0 {
-			if err := adminKey(ctx, s, log); err != nil {
-				return err
-			}
-		}
-		g.Go(func() error { return gw.Serve(ctx, ln) })
-	}
-	g.Go(func() error { return a.started(ctx, s, log, what, ln, calls, brokerIs) })
-	g.Go(func() error {
-		if h == nil {
-			<-ctx.Done()
-			return nil
-		}
-		h.Follow(ctx)
-		return nil
-	})
-	if s.Leave {
-		g.Go(func() error { return left(ctx, h) })
-	}
-	return ignoreLeft(g.Wait())
 }
 
 func listen(ctx context.Context, address string) (net.Listener, error) {
