@@ -61,13 +61,14 @@ type Server struct {
 
 // serverCall is a call or stream that runs.
 type serverCall struct {
-	ctx callctx.Context
-	c   *Server
-	id  uint32
-	m   Method
-	in  proto.Message
-	raw []byte // of in, when it's not decoded yet
-	st  *Stream
+	ctx  callctx.Context
+	from callctx.Span
+	c    *Server
+	id   uint32
+	m    Method
+	in   proto.Message
+	raw  []byte // of in, when it's not decoded yet
+	st   *Stream
 }
 
 // NewServer makes the serving side of nc, from which Magic was not read yet. Serve runs it.
@@ -250,7 +251,8 @@ func (c *Server) call(f frame) error {
 	if h.Timeout > 0 {
 		until = time.Now().Add(h.Timeout)
 	}
-	call.ctx.Init(c.ctx, c.s.Keys, until, h.Span, c.s.Incoming(h.Meta))
+	call.from.Is = h.Span
+	call.ctx.Init(c.ctx, c.s.Keys, until, &call.from, c.s.Incoming(h.Meta))
 	call.ctx.Peer = c.tls
 
 	c.mu.Lock()
