@@ -232,6 +232,79 @@ func (x *Cache) GetStaleWhileRevalidate() *durationpb.Duration {
 	return nil
 }
 
+// Event says that a message is published, and who may hear it at the edge.
+type Event struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where it is published: the message's full name, always (chassis/events). Default the same.
+	Topic string `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
+	// Whether the edge offers the topic at all. Default false: it is for other modules only.
+	Expose bool `protobuf:"varint,2,opt,name=expose,proto3" json:"expose,omitempty"`
+	// What a listener must have been granted, all of it, as in Policy. None: whoever is known may listen.
+	Scopes []string `protobuf:"bytes,3,rep,name=scopes,proto3" json:"scopes,omitempty"`
+	// Whether anybody may listen. Excludes scopes.
+	Public        bool `protobuf:"varint,4,opt,name=public,proto3" json:"public,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Event) Reset() {
+	*x = Event{}
+	mi := &file_cleave_v1_options_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Event) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Event) ProtoMessage() {}
+
+func (x *Event) ProtoReflect() protoreflect.Message {
+	mi := &file_cleave_v1_options_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Event.ProtoReflect.Descriptor instead.
+func (*Event) Descriptor() ([]byte, []int) {
+	return file_cleave_v1_options_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Event) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *Event) GetExpose() bool {
+	if x != nil {
+		return x.Expose
+	}
+	return false
+}
+
+func (x *Event) GetScopes() []string {
+	if x != nil {
+		return x.Scopes
+	}
+	return nil
+}
+
+func (x *Event) GetPublic() bool {
+	if x != nil {
+		return x.Public
+	}
+	return false
+}
+
 var file_cleave_v1_options_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
 		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
@@ -247,6 +320,22 @@ var file_cleave_v1_options_proto_extTypes = []protoimpl.ExtensionInfo{
 		Field:         58230,
 		Name:          "cleave.v1.service",
 		Tag:           "bytes,58230,opt,name=service",
+		Filename:      "cleave/v1/options.proto",
+	},
+	{
+		ExtendedType:  (*descriptorpb.ServiceOptions)(nil),
+		ExtensionType: ([]string)(nil),
+		Field:         58231,
+		Name:          "cleave.v1.events",
+		Tag:           "bytes,58231,rep,name=events",
+		Filename:      "cleave/v1/options.proto",
+	},
+	{
+		ExtendedType:  (*descriptorpb.MessageOptions)(nil),
+		ExtensionType: (*Event)(nil),
+		Field:         58230,
+		Name:          "cleave.v1.event",
+		Tag:           "bytes,58230,opt,name=event",
 		Filename:      "cleave/v1/options.proto",
 	},
 	{
@@ -273,6 +362,19 @@ var (
 	//
 	// optional cleave.v1.Policy service = 58230;
 	E_Service = &file_cleave_v1_options_proto_extTypes[1]
+	// Full names of the messages that the service publishes as events, such as "shop.order.v1.OrderConfirmed". Reflection serves them with the
+	// service, so that the edge knows them though no method has them.
+	//
+	// repeated string events = 58231;
+	E_Events = &file_cleave_v1_options_proto_extTypes[2]
+)
+
+// Extension fields to descriptorpb.MessageOptions.
+var (
+	// What the edge does with an event.
+	//
+	// optional cleave.v1.Event event = 58230;
+	E_Event = &file_cleave_v1_options_proto_extTypes[3]
 )
 
 // Extension fields to descriptorpb.FileOptions.
@@ -280,7 +382,7 @@ var (
 	// Policy of the methods of a file whose services don't say otherwise.
 	//
 	// optional cleave.v1.Policy file = 58230;
-	E_File = &file_cleave_v1_options_proto_extTypes[2]
+	E_File = &file_cleave_v1_options_proto_extTypes[4]
 )
 
 var File_cleave_v1_options_proto protoreflect.FileDescriptor
@@ -302,9 +404,16 @@ const file_cleave_v1_options_proto_rawDesc = "" +
 	"\x03per\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x03per\"\x8c\x01\n" +
 	"\x05Cache\x122\n" +
 	"\amax_age\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x06maxAge\x12O\n" +
-	"\x16stale_while_revalidate\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x14staleWhileRevalidate:K\n" +
+	"\x16stale_while_revalidate\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x14staleWhileRevalidate\"e\n" +
+	"\x05Event\x12\x14\n" +
+	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x16\n" +
+	"\x06expose\x18\x02 \x01(\bR\x06expose\x12\x16\n" +
+	"\x06scopes\x18\x03 \x03(\tR\x06scopes\x12\x16\n" +
+	"\x06public\x18\x04 \x01(\bR\x06public:K\n" +
 	"\x06method\x12\x1e.google.protobuf.MethodOptions\x18\xf6\xc6\x03 \x01(\v2\x11.cleave.v1.PolicyR\x06method:N\n" +
-	"\aservice\x12\x1f.google.protobuf.ServiceOptions\x18\xf6\xc6\x03 \x01(\v2\x11.cleave.v1.PolicyR\aservice:E\n" +
+	"\aservice\x12\x1f.google.protobuf.ServiceOptions\x18\xf6\xc6\x03 \x01(\v2\x11.cleave.v1.PolicyR\aservice:9\n" +
+	"\x06events\x12\x1f.google.protobuf.ServiceOptions\x18\xf7\xc6\x03 \x03(\tR\x06events:I\n" +
+	"\x05event\x12\x1f.google.protobuf.MessageOptions\x18\xf6\xc6\x03 \x01(\v2\x10.cleave.v1.EventR\x05event:E\n" +
 	"\x04file\x12\x1c.google.protobuf.FileOptions\x18\xf6\xc6\x03 \x01(\v2\x11.cleave.v1.PolicyR\x04fileB5Z3github.com/cleavehq/cleave/proto/cleave/v1;cleavev1b\x06proto3"
 
 var (
@@ -319,33 +428,38 @@ func file_cleave_v1_options_proto_rawDescGZIP() []byte {
 	return file_cleave_v1_options_proto_rawDescData
 }
 
-var file_cleave_v1_options_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_cleave_v1_options_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_cleave_v1_options_proto_goTypes = []any{
 	(*Policy)(nil),                      // 0: cleave.v1.Policy
 	(*Rate)(nil),                        // 1: cleave.v1.Rate
 	(*Cache)(nil),                       // 2: cleave.v1.Cache
-	(*durationpb.Duration)(nil),         // 3: google.protobuf.Duration
-	(*descriptorpb.MethodOptions)(nil),  // 4: google.protobuf.MethodOptions
-	(*descriptorpb.ServiceOptions)(nil), // 5: google.protobuf.ServiceOptions
-	(*descriptorpb.FileOptions)(nil),    // 6: google.protobuf.FileOptions
+	(*Event)(nil),                       // 3: cleave.v1.Event
+	(*durationpb.Duration)(nil),         // 4: google.protobuf.Duration
+	(*descriptorpb.MethodOptions)(nil),  // 5: google.protobuf.MethodOptions
+	(*descriptorpb.ServiceOptions)(nil), // 6: google.protobuf.ServiceOptions
+	(*descriptorpb.MessageOptions)(nil), // 7: google.protobuf.MessageOptions
+	(*descriptorpb.FileOptions)(nil),    // 8: google.protobuf.FileOptions
 }
 var file_cleave_v1_options_proto_depIdxs = []int32{
-	3,  // 0: cleave.v1.Policy.timeout:type_name -> google.protobuf.Duration
+	4,  // 0: cleave.v1.Policy.timeout:type_name -> google.protobuf.Duration
 	1,  // 1: cleave.v1.Policy.rate:type_name -> cleave.v1.Rate
 	2,  // 2: cleave.v1.Policy.cache:type_name -> cleave.v1.Cache
-	3,  // 3: cleave.v1.Rate.per:type_name -> google.protobuf.Duration
-	3,  // 4: cleave.v1.Cache.max_age:type_name -> google.protobuf.Duration
-	3,  // 5: cleave.v1.Cache.stale_while_revalidate:type_name -> google.protobuf.Duration
-	4,  // 6: cleave.v1.method:extendee -> google.protobuf.MethodOptions
-	5,  // 7: cleave.v1.service:extendee -> google.protobuf.ServiceOptions
-	6,  // 8: cleave.v1.file:extendee -> google.protobuf.FileOptions
-	0,  // 9: cleave.v1.method:type_name -> cleave.v1.Policy
-	0,  // 10: cleave.v1.service:type_name -> cleave.v1.Policy
-	0,  // 11: cleave.v1.file:type_name -> cleave.v1.Policy
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	9,  // [9:12] is the sub-list for extension type_name
-	6,  // [6:9] is the sub-list for extension extendee
+	4,  // 3: cleave.v1.Rate.per:type_name -> google.protobuf.Duration
+	4,  // 4: cleave.v1.Cache.max_age:type_name -> google.protobuf.Duration
+	4,  // 5: cleave.v1.Cache.stale_while_revalidate:type_name -> google.protobuf.Duration
+	5,  // 6: cleave.v1.method:extendee -> google.protobuf.MethodOptions
+	6,  // 7: cleave.v1.service:extendee -> google.protobuf.ServiceOptions
+	6,  // 8: cleave.v1.events:extendee -> google.protobuf.ServiceOptions
+	7,  // 9: cleave.v1.event:extendee -> google.protobuf.MessageOptions
+	8,  // 10: cleave.v1.file:extendee -> google.protobuf.FileOptions
+	0,  // 11: cleave.v1.method:type_name -> cleave.v1.Policy
+	0,  // 12: cleave.v1.service:type_name -> cleave.v1.Policy
+	3,  // 13: cleave.v1.event:type_name -> cleave.v1.Event
+	0,  // 14: cleave.v1.file:type_name -> cleave.v1.Policy
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	11, // [11:15] is the sub-list for extension type_name
+	6,  // [6:11] is the sub-list for extension extendee
 	0,  // [0:6] is the sub-list for field type_name
 }
 
@@ -361,8 +475,8 @@ func file_cleave_v1_options_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cleave_v1_options_proto_rawDesc), len(file_cleave_v1_options_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
-			NumExtensions: 3,
+			NumMessages:   4,
+			NumExtensions: 5,
 			NumServices:   0,
 		},
 		GoTypes:           file_cleave_v1_options_proto_goTypes,

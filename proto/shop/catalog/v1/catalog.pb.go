@@ -1569,7 +1569,7 @@ const file_shop_catalog_v1_catalog_proto_rawDesc = "" +
 	"\x1aPRODUCT_STATUS_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14PRODUCT_STATUS_DRAFT\x10\x01\x12\x19\n" +
 	"\x15PRODUCT_STATUS_ACTIVE\x10\x02\x12\x1b\n" +
-	"\x17PRODUCT_STATUS_ARCHIVED\x10\x032\xf2\f\n" +
+	"\x17PRODUCT_STATUS_ARCHIVED\x10\x032\x96\r\n" +
 	"\aCatalog\x12\x9d\x01\n" +
 	"\n" +
 	"GetProduct\x12\".shop.catalog.v1.GetProductRequest\x1a\x18.shop.catalog.v1.Product\"Q\xb2\xb7\x1c\x0e\b\x01\x10\x012\b\n" +
@@ -1589,7 +1589,7 @@ const file_shop_catalog_v1_catalog_proto_rawDesc = "" +
 	"\x02\b\x05\x12\x02\b\x1e\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/categories/{slug}\x90\x02\x01\x12\x8e\x01\n" +
 	"\x0eListCategories\x12&.shop.catalog.v1.ListCategoriesRequest\x1a'.shop.catalog.v1.ListCategoriesResponse\"+\xb2\xb7\x1c\x0e\b\x01\x10\x012\b\n" +
 	"\x02\b\x05\x12\x02\b\x1e\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/categories\x90\x02\x01\x12\x8a\x01\n" +
-	"\x0eCreateCategory\x12&.shop.catalog.v1.CreateCategoryRequest\x1a\x19.shop.catalog.v1.Category\"5\xb2\xb7\x1c\x11\b\x01\x1a\rcatalog.write\x82\xd3\xe4\x93\x02\x1a:\bcategory\"\x0e/v1/categoriesB<Z:github.com/cleavehq/cleave/proto/shop/catalog/v1;catalogv1b\x06proto3"
+	"\x0eCreateCategory\x12&.shop.catalog.v1.CreateCategoryRequest\x1a\x19.shop.catalog.v1.Category\"5\xb2\xb7\x1c\x11\b\x01\x1a\rcatalog.write\x82\xd3\xe4\x93\x02\x1a:\bcategory\"\x0e/v1/categories\x1a\"\xba\xb7\x1c\x1eshop.catalog.v1.ProductChangedB<Z:github.com/cleavehq/cleave/proto/shop/catalog/v1;catalogv1b\x06proto3"
 
 var (
 	file_shop_catalog_v1_catalog_proto_rawDescOnce sync.Once

@@ -7,6 +7,7 @@
 package catalogv1
 
 import (
+	_ "github.com/cleavehq/cleave/proto/cleave/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -88,12 +89,13 @@ var File_shop_catalog_v1_events_proto protoreflect.FileDescriptor
 
 const file_shop_catalog_v1_events_proto_rawDesc = "" +
 	"\n" +
-	"\x1cshop/catalog/v1/events.proto\x12\x0fshop.catalog.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dshop/catalog/v1/catalog.proto\"\x9c\x01\n" +
+	"\x1cshop/catalog/v1/events.proto\x12\x0fshop.catalog.v1\x1a\x17cleave/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dshop/catalog/v1/catalog.proto\"\xd2\x01\n" +
 	"\x0eProductChanged\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12;\n" +
 	"\voccurred_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"occurredAt\x122\n" +
-	"\aproduct\x18\x03 \x01(\v2\x18.shop.catalog.v1.ProductR\aproductB<Z:github.com/cleavehq/cleave/proto/shop/catalog/v1;catalogv1b\x06proto3"
+	"\aproduct\x18\x03 \x01(\v2\x18.shop.catalog.v1.ProductR\aproduct:4\xb2\xb7\x1c0\n" +
+	"\x1eshop.catalog.v1.ProductChanged\x10\x01\x1a\fcatalog.readB<Z:github.com/cleavehq/cleave/proto/shop/catalog/v1;catalogv1b\x06proto3"
 
 var (
 	file_shop_catalog_v1_events_proto_rawDescOnce sync.Once

@@ -1691,7 +1691,7 @@ const file_shop_customer_v1_customer_proto_rawDesc = "" +
 	"\n" +
 	"ROLE_STAFF\x10\x02\x12\x0e\n" +
 	"\n" +
-	"ROLE_ADMIN\x10\x032\x96\x14\n" +
+	"ROLE_ADMIN\x10\x032\xb7\x15\n" +
 	"\bCustomer\x12w\n" +
 	"\x10RegisterCustomer\x12).shop.customer.v1.RegisterCustomerRequest\x1a\x16.google.protobuf.Empty\" \xb2\xb7\x1c\x04\b\x01\x10\x01\x82\xd3\xe4\x93\x02\x12:\x01*\"\r/v1/customers\x12|\n" +
 	"\vVerifyEmail\x12$.shop.customer.v1.VerifyEmailRequest\x1a\x19.shop.customer.v1.Account\",\xb2\xb7\x1c\x04\b\x01\x10\x01\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/customers:verifyEmail\x12j\n" +
@@ -1716,7 +1716,7 @@ const file_shop_customer_v1_customer_proto_rawDesc = "" +
 	"RotateKeys\x12#.shop.customer.v1.RotateKeysRequest\x1a\x1f.shop.customer.v1.JsonWebKeySet\"\x00\x12U\n" +
 	"\fAppointAdmin\x12%.shop.customer.v1.AppointAdminRequest\x1a\x19.shop.customer.v1.Account\"\x03\x90\x02\x02\x12Q\n" +
 	"\n" +
-	"GetContact\x12#.shop.customer.v1.GetContactRequest\x1a\x19.shop.customer.v1.Contact\"\x03\x90\x02\x01B>Z<github.com/cleavehq/cleave/proto/shop/customer/v1;customerv1b\x06proto3"
+	"GetContact\x12#.shop.customer.v1.GetContactRequest\x1a\x19.shop.customer.v1.Contact\"\x03\x90\x02\x01\x1a\x9e\x01\xba\xb7\x1c#shop.customer.v1.CustomerRegistered\xba\xb7\x1c%shop.customer.v1.RegistrationRepeated\xba\xb7\x1c'shop.customer.v1.PasswordResetRequested\xba\xb7\x1c\x1fshop.customer.v1.CustomerErasedB>Z<github.com/cleavehq/cleave/proto/shop/customer/v1;customerv1b\x06proto3"
 
 var (
 	file_shop_customer_v1_customer_proto_rawDescOnce sync.Once

@@ -7,6 +7,7 @@
 package customerv1
 
 import (
+	_ "github.com/cleavehq/cleave/proto/cleave/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -385,7 +386,7 @@ var File_shop_customer_v1_events_proto protoreflect.FileDescriptor
 
 const file_shop_customer_v1_events_proto_rawDesc = "" +
 	"\n" +
-	"\x1dshop/customer/v1/events.proto\x12\x10shop.customer.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcb\x02\n" +
+	"\x1dshop/customer/v1/events.proto\x12\x10shop.customer.v1\x1a\x17cleave/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf6\x02\n" +
 	"\x12CustomerRegistered\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12;\n" +
 	"\voccurred_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -396,7 +397,8 @@ const file_shop_customer_v1_events_proto_rawDesc = "" +
 	"\x04name\x18\x05 \x01(\tR\x04name\x12\x16\n" +
 	"\x06locale\x18\x06 \x01(\tR\x06locale\x122\n" +
 	"\x12verification_token\x18\a \x01(\tB\x03\x80\x01\x01R\x11verificationToken\x12F\n" +
-	"\x11token_expire_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x0ftokenExpireTime\"\xd1\x01\n" +
+	"\x11token_expire_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x0ftokenExpireTime:)\xb2\xb7\x1c%\n" +
+	"#shop.customer.v1.CustomerRegistered\"\xfe\x01\n" +
 	"\x14RegistrationRepeated\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12;\n" +
 	"\voccurred_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -405,7 +407,8 @@ const file_shop_customer_v1_events_proto_rawDesc = "" +
 	"customerId\x12\x14\n" +
 	"\x05email\x18\x04 \x01(\tR\x05email\x12\x12\n" +
 	"\x04name\x18\x05 \x01(\tR\x04name\x12\x16\n" +
-	"\x06locale\x18\x06 \x01(\tR\x06locale\"\xc1\x02\n" +
+	"\x06locale\x18\x06 \x01(\tR\x06locale:+\xb2\xb7\x1c'\n" +
+	"%shop.customer.v1.RegistrationRepeated\"\xf0\x02\n" +
 	"\x16PasswordResetRequested\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12;\n" +
 	"\voccurred_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -417,13 +420,15 @@ const file_shop_customer_v1_events_proto_rawDesc = "" +
 	"\x06locale\x18\x06 \x01(\tR\x06locale\x12$\n" +
 	"\vreset_token\x18\a \x01(\tB\x03\x80\x01\x01R\n" +
 	"resetToken\x12F\n" +
-	"\x11token_expire_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x0ftokenExpireTime\"\x89\x01\n" +
+	"\x11token_expire_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x0ftokenExpireTime:-\xb2\xb7\x1c)\n" +
+	"'shop.customer.v1.PasswordResetRequested\"\xc1\x01\n" +
 	"\x0eCustomerErased\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12;\n" +
 	"\voccurred_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"occurredAt\x12\x1f\n" +
 	"\vcustomer_id\x18\x03 \x01(\tR\n" +
-	"customerIdB>Z<github.com/cleavehq/cleave/proto/shop/customer/v1;customerv1b\x06proto3"
+	"customerId:6\xb2\xb7\x1c2\n" +
+	"\x1fshop.customer.v1.CustomerErased\x10\x01\x1a\rcustomer.readB>Z<github.com/cleavehq/cleave/proto/shop/customer/v1;customerv1b\x06proto3"
 
 var (
 	file_shop_customer_v1_events_proto_rawDescOnce sync.Once

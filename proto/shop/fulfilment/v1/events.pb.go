@@ -7,6 +7,7 @@
 package fulfilmentv1
 
 import (
+	_ "github.com/cleavehq/cleave/proto/cleave/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -263,28 +264,31 @@ var File_shop_fulfilment_v1_events_proto protoreflect.FileDescriptor
 
 const file_shop_fulfilment_v1_events_proto_rawDesc = "" +
 	"\n" +
-	"\x1fshop/fulfilment/v1/events.proto\x12\x12shop.fulfilment.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#shop/fulfilment/v1/fulfilment.proto\"\xda\x01\n" +
+	"\x1fshop/fulfilment/v1/events.proto\x12\x12shop.fulfilment.v1\x1a\x17cleave/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#shop/fulfilment/v1/fulfilment.proto\"\x97\x02\n" +
 	"\x0fShipmentShipped\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12;\n" +
 	"\voccurred_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"occurredAt\x12\x19\n" +
 	"\border_id\x18\x03 \x01(\tR\aorderId\x128\n" +
 	"\bshipment\x18\x04 \x01(\v2\x1c.shop.fulfilment.v1.ShipmentR\bshipment\x12\x1a\n" +
-	"\bcomplete\x18\x05 \x01(\bR\bcomplete\"\xdc\x01\n" +
+	"\bcomplete\x18\x05 \x01(\bR\bcomplete:;\xb2\xb7\x1c7\n" +
+	"\"shop.fulfilment.v1.ShipmentShipped\x10\x01\x1a\x0ffulfilment.read\"\x9b\x02\n" +
 	"\x11ShipmentDelivered\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12;\n" +
 	"\voccurred_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"occurredAt\x12\x19\n" +
 	"\border_id\x18\x03 \x01(\tR\aorderId\x128\n" +
 	"\bshipment\x18\x04 \x01(\v2\x1c.shop.fulfilment.v1.ShipmentR\bshipment\x12\x1a\n" +
-	"\bcomplete\x18\x05 \x01(\bR\bcomplete\"\xe3\x01\n" +
+	"\bcomplete\x18\x05 \x01(\bR\bcomplete:=\xb2\xb7\x1c9\n" +
+	"$shop.fulfilment.v1.ShipmentDelivered\x10\x01\x1a\x0ffulfilment.read\"\x9f\x02\n" +
 	"\x0eReturnReceived\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12;\n" +
 	"\voccurred_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"occurredAt\x12\x19\n" +
 	"\border_id\x18\x03 \x01(\tR\aorderId\x12B\n" +
 	"\fgoods_return\x18\x04 \x01(\v2\x1f.shop.fulfilment.v1.GoodsReturnR\vgoodsReturn\x12\x1a\n" +
-	"\bcomplete\x18\x05 \x01(\bR\bcompleteBBZ@github.com/cleavehq/cleave/proto/shop/fulfilment/v1;fulfilmentv1b\x06proto3"
+	"\bcomplete\x18\x05 \x01(\bR\bcomplete::\xb2\xb7\x1c6\n" +
+	"!shop.fulfilment.v1.ReturnReceived\x10\x01\x1a\x0ffulfilment.readBBZ@github.com/cleavehq/cleave/proto/shop/fulfilment/v1;fulfilmentv1b\x06proto3"
 
 var (
 	file_shop_fulfilment_v1_events_proto_rawDescOnce sync.Once

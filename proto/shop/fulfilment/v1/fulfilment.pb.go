@@ -1343,7 +1343,7 @@ const file_shop_fulfilment_v1_fulfilment_proto_rawDesc = "" +
 	"\x18RETURN_STATE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16RETURN_STATE_ANNOUNCED\x10\x01\x12\x19\n" +
 	"\x15RETURN_STATE_RECEIVED\x10\x02\x12\x1a\n" +
-	"\x16RETURN_STATE_CANCELLED\x10\x032\xc6\v\n" +
+	"\x16RETURN_STATE_CANCELLED\x10\x032\xbb\f\n" +
 	"\n" +
 	"Fulfilment\x12\x9c\x01\n" +
 	"\rGetFulfilment\x12(.shop.fulfilment.v1.GetFulfilmentRequest\x1a#.shop.fulfilment.v1.FulfilmentOrder\"<\xb2\xb7\x1c\x13\b\x01\x1a\x0ffulfilment.read\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/fulfilments/{order_id}\x90\x02\x01\x12\x9d\x01\n" +
@@ -1354,7 +1354,7 @@ const file_shop_fulfilment_v1_fulfilment_proto_rawDesc = "" +
 	"\x0eCancelShipment\x12).shop.fulfilment.v1.CancelShipmentRequest\x1a\x1c.shop.fulfilment.v1.Shipment\"H\xb2\xb7\x1c\x14\b\x01\x1a\x10fulfilment.write\x82\xd3\xe4\x93\x02':\x01*\"\"/v1/shipments/{shipment_id}:cancel\x90\x02\x02\x12\x9f\x01\n" +
 	"\fCreateReturn\x12'.shop.fulfilment.v1.CreateReturnRequest\x1a\x1f.shop.fulfilment.v1.GoodsReturn\"E\xb2\xb7\x1c\x14\b\x01\x1a\x10fulfilment.write\x82\xd3\xe4\x93\x02':\x01*\"\"/v1/fulfilments/{order_id}/returns\x12\xa1\x01\n" +
 	"\rReceiveReturn\x12(.shop.fulfilment.v1.ReceiveReturnRequest\x1a\x1f.shop.fulfilment.v1.GoodsReturn\"E\xb2\xb7\x1c\x14\b\x01\x1a\x10fulfilment.write\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/returns/{return_id}:receive\x90\x02\x02\x12\x9e\x01\n" +
-	"\fCancelReturn\x12'.shop.fulfilment.v1.CancelReturnRequest\x1a\x1f.shop.fulfilment.v1.GoodsReturn\"D\xb2\xb7\x1c\x14\b\x01\x1a\x10fulfilment.write\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/returns/{return_id}:cancel\x90\x02\x02BBZ@github.com/cleavehq/cleave/proto/shop/fulfilment/v1;fulfilmentv1b\x06proto3"
+	"\fCancelReturn\x12'.shop.fulfilment.v1.CancelReturnRequest\x1a\x1f.shop.fulfilment.v1.GoodsReturn\"D\xb2\xb7\x1c\x14\b\x01\x1a\x10fulfilment.write\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/returns/{return_id}:cancel\x90\x02\x02\x1as\xba\xb7\x1c\"shop.fulfilment.v1.ShipmentShipped\xba\xb7\x1c$shop.fulfilment.v1.ShipmentDelivered\xba\xb7\x1c!shop.fulfilment.v1.ReturnReceivedBBZ@github.com/cleavehq/cleave/proto/shop/fulfilment/v1;fulfilmentv1b\x06proto3"
 
 var (
 	file_shop_fulfilment_v1_fulfilment_proto_rawDescOnce sync.Once

@@ -7,6 +7,7 @@
 package inventoryv1
 
 import (
+	_ "github.com/cleavehq/cleave/proto/cleave/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -150,17 +151,19 @@ var File_shop_inventory_v1_events_proto protoreflect.FileDescriptor
 
 const file_shop_inventory_v1_events_proto_rawDesc = "" +
 	"\n" +
-	"\x1eshop/inventory/v1/events.proto\x12\x11shop.inventory.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!shop/inventory/v1/inventory.proto\"\x96\x01\n" +
+	"\x1eshop/inventory/v1/events.proto\x12\x11shop.inventory.v1\x1a\x17cleave/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!shop/inventory/v1/inventory.proto\"\xce\x01\n" +
 	"\fStockChanged\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12;\n" +
 	"\voccurred_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"occurredAt\x12.\n" +
-	"\x05stock\x18\x03 \x01(\v2\x18.shop.inventory.v1.StockR\x05stock\"\x93\x01\n" +
+	"\x05stock\x18\x03 \x01(\v2\x18.shop.inventory.v1.StockR\x05stock:6\xb2\xb7\x1c2\n" +
+	"\x1eshop.inventory.v1.StockChanged\x10\x01\x1a\x0einventory.read\"\xbf\x01\n" +
 	"\x12ReservationExpired\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12;\n" +
 	"\voccurred_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"occurredAt\x12%\n" +
-	"\x0ereservation_id\x18\x03 \x01(\tR\rreservationIdB@Z>github.com/cleavehq/cleave/proto/shop/inventory/v1;inventoryv1b\x06proto3"
+	"\x0ereservation_id\x18\x03 \x01(\tR\rreservationId:*\xb2\xb7\x1c&\n" +
+	"$shop.inventory.v1.ReservationExpiredB@Z>github.com/cleavehq/cleave/proto/shop/inventory/v1;inventoryv1b\x06proto3"
 
 var (
 	file_shop_inventory_v1_events_proto_rawDescOnce sync.Once

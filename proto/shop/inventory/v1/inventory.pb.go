@@ -1364,7 +1364,8 @@ const file_shop_inventory_v1_inventory_proto_rawDesc = "" +
 	"\rRestockReason\x12\x1e\n" +
 	"\x1aRESTOCK_REASON_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15RESTOCK_REASON_RETURN\x10\x01\x12\x19\n" +
-	"\x15RESTOCK_REASON_SUPPLY\x10\x022\xc9\t\n" +
+	"\x15RESTOCK_REASON_SUPPLY\x10\x022\x95\n" +
+	"\n" +
 	"\tInventory\x12l\n" +
 	"\bGetStock\x12\".shop.inventory.v1.GetStockRequest\x1a\x18.shop.inventory.v1.Stock\"\"\xb2\xb7\x1c\x04\b\x01\x10\x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/stock/{sku}\x90\x02\x01\x12\x82\x01\n" +
 	"\tListStock\x12#.shop.inventory.v1.ListStockRequest\x1a$.shop.inventory.v1.ListStockResponse\"*\xb2\xb7\x1c\x12\b\x01\x1a\x0einventory.read\x82\xd3\xe4\x93\x02\v\x12\t/v1/stock\x90\x02\x01\x12~\n" +
@@ -1375,7 +1376,7 @@ const file_shop_inventory_v1_inventory_proto_rawDesc = "" +
 	"\x0fListStockLedger\x12).shop.inventory.v1.ListStockLedgerRequest\x1a*.shop.inventory.v1.ListStockLedgerResponse\"7\xb2\xb7\x1c\x12\b\x01\x1a\x0einventory.read\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/stock/{sku}/ledger\x90\x02\x01\x12Q\n" +
 	"\aReserve\x12!.shop.inventory.v1.ReserveRequest\x1a\x1e.shop.inventory.v1.Reservation\"\x03\x90\x02\x02\x12O\n" +
 	"\x06Commit\x12 .shop.inventory.v1.CommitRequest\x1a\x1e.shop.inventory.v1.Reservation\"\x03\x90\x02\x02\x12Q\n" +
-	"\aRelease\x12!.shop.inventory.v1.ReleaseRequest\x1a\x1e.shop.inventory.v1.Reservation\"\x03\x90\x02\x02B@Z>github.com/cleavehq/cleave/proto/shop/inventory/v1;inventoryv1b\x06proto3"
+	"\aRelease\x12!.shop.inventory.v1.ReleaseRequest\x1a\x1e.shop.inventory.v1.Reservation\"\x03\x90\x02\x02\x1aJ\xba\xb7\x1c\x1eshop.inventory.v1.StockChanged\xba\xb7\x1c$shop.inventory.v1.ReservationExpiredB@Z>github.com/cleavehq/cleave/proto/shop/inventory/v1;inventoryv1b\x06proto3"
 
 var (
 	file_shop_inventory_v1_inventory_proto_rawDescOnce sync.Once

@@ -7,6 +7,7 @@
 package orderv1
 
 import (
+	_ "github.com/cleavehq/cleave/proto/cleave/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -469,43 +470,57 @@ var File_shop_order_v1_events_proto protoreflect.FileDescriptor
 
 const file_shop_order_v1_events_proto_rawDesc = "" +
 	"\n" +
-	"\x1ashop/order/v1/events.proto\x12\rshop.order.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19shop/order/v1/order.proto\"\x9a\x01\n" +
+	"\x1ashop/order/v1/events.proto\x12\rshop.order.v1\x1a\x17cleave/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19shop/order/v1/order.proto\"\xcc\x01\n" +
 	"\x0eOrderConfirmed\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12;\n" +
 	"\voccurred_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"occurredAt\x120\n" +
-	"\x05order\x18\x03 \x01(\v2\x1a.shop.order.v1.PlacedOrderR\x05order\"\x9a\x01\n" +
+	"\x05order\x18\x03 \x01(\v2\x1a.shop.order.v1.PlacedOrderR\x05order:0\xb2\xb7\x1c,\n" +
+	"\x1cshop.order.v1.OrderConfirmed\x10\x01\x1a\n" +
+	"order.read\"\xcc\x01\n" +
 	"\x0eOrderCancelled\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12;\n" +
 	"\voccurred_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"occurredAt\x120\n" +
-	"\x05order\x18\x03 \x01(\v2\x1a.shop.order.v1.PlacedOrderR\x05order\"\x95\x01\n" +
+	"\x05order\x18\x03 \x01(\v2\x1a.shop.order.v1.PlacedOrderR\x05order:0\xb2\xb7\x1c,\n" +
+	"\x1cshop.order.v1.OrderCancelled\x10\x01\x1a\n" +
+	"order.read\"\xc2\x01\n" +
 	"\tOrderPaid\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12;\n" +
 	"\voccurred_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"occurredAt\x120\n" +
-	"\x05order\x18\x03 \x01(\v2\x1a.shop.order.v1.PlacedOrderR\x05order\"\x98\x01\n" +
+	"\x05order\x18\x03 \x01(\v2\x1a.shop.order.v1.PlacedOrderR\x05order:+\xb2\xb7\x1c'\n" +
+	"\x17shop.order.v1.OrderPaid\x10\x01\x1a\n" +
+	"order.read\"\xc8\x01\n" +
 	"\fOrderShipped\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12;\n" +
 	"\voccurred_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"occurredAt\x120\n" +
-	"\x05order\x18\x03 \x01(\v2\x1a.shop.order.v1.PlacedOrderR\x05order\"\x9a\x01\n" +
+	"\x05order\x18\x03 \x01(\v2\x1a.shop.order.v1.PlacedOrderR\x05order:.\xb2\xb7\x1c*\n" +
+	"\x1ashop.order.v1.OrderShipped\x10\x01\x1a\n" +
+	"order.read\"\xcc\x01\n" +
 	"\x0eOrderDelivered\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12;\n" +
 	"\voccurred_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"occurredAt\x120\n" +
-	"\x05order\x18\x03 \x01(\v2\x1a.shop.order.v1.PlacedOrderR\x05order\"\xcd\x01\n" +
+	"\x05order\x18\x03 \x01(\v2\x1a.shop.order.v1.PlacedOrderR\x05order:0\xb2\xb7\x1c,\n" +
+	"\x1cshop.order.v1.OrderDelivered\x10\x01\x1a\n" +
+	"order.read\"\xfe\x01\n" +
 	"\rOrderRefunded\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12;\n" +
 	"\voccurred_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"occurredAt\x120\n" +
 	"\x05order\x18\x03 \x01(\v2\x1a.shop.order.v1.PlacedOrderR\x05order\x122\n" +
-	"\x06refund\x18\x04 \x01(\v2\x1a.shop.order.v1.OrderRefundR\x06refund\"\x99\x01\n" +
+	"\x06refund\x18\x04 \x01(\v2\x1a.shop.order.v1.OrderRefundR\x06refund:/\xb2\xb7\x1c+\n" +
+	"\x1bshop.order.v1.OrderRefunded\x10\x01\x1a\n" +
+	"order.read\"\xca\x01\n" +
 	"\rOrderReturned\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12;\n" +
 	"\voccurred_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"occurredAt\x120\n" +
-	"\x05order\x18\x03 \x01(\v2\x1a.shop.order.v1.PlacedOrderR\x05orderB8Z6github.com/cleavehq/cleave/proto/shop/order/v1;orderv1b\x06proto3"
+	"\x05order\x18\x03 \x01(\v2\x1a.shop.order.v1.PlacedOrderR\x05order:/\xb2\xb7\x1c+\n" +
+	"\x1bshop.order.v1.OrderReturned\x10\x01\x1a\n" +
+	"order.readB8Z6github.com/cleavehq/cleave/proto/shop/order/v1;orderv1b\x06proto3"
 
 var (
 	file_shop_order_v1_events_proto_rawDescOnce sync.Once

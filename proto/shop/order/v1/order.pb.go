@@ -1399,7 +1399,7 @@ const file_shop_order_v1_order_proto_rawDesc = "" +
 	"\x18REFUND_STATE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12REFUND_STATE_ASKED\x10\x01\x12\x15\n" +
 	"\x11REFUND_STATE_DONE\x10\x02\x12\x18\n" +
-	"\x14REFUND_STATE_REFUSED\x10\x032\xa0\a\n" +
+	"\x14REFUND_STATE_REFUSED\x10\x032\xfa\b\n" +
 	"\x05Order\x12k\n" +
 	"\vCreateOrder\x12!.shop.order.v1.CreateOrderRequest\x1a\x1a.shop.order.v1.PlacedOrder\"\x1d\xb2\xb7\x1c\x04\b\x01\x10\x01\x82\xd3\xe4\x93\x02\x0f:\x01*\"\n" +
 	"/v1/orders\x12p\n" +
@@ -1413,7 +1413,7 @@ const file_shop_order_v1_order_proto_rawDesc = "" +
 	"\n" +
 	"WatchOrder\x12 .shop.order.v1.WatchOrderRequest\x1a!.shop.order.v1.WatchOrderResponse\".\xb2\xb7\x1c\x04\b\x01\x10\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/orders/{order_id}:watch\x90\x02\x010\x01\x12\x8b\x01\n" +
 	"\vCancelOrder\x12!.shop.order.v1.CancelOrderRequest\x1a\x1a.shop.order.v1.PlacedOrder\"=\xb2\xb7\x1c\x0f\b\x01\x1a\vorder.write\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/orders/{order_id}:cancel\x90\x02\x02\x12\x89\x01\n" +
-	"\vRefundOrder\x12!.shop.order.v1.RefundOrderRequest\x1a\x1a.shop.order.v1.PlacedOrder\";\xb2\xb7\x1c\x10\b\x01\x1a\forder.refund\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/orders/{order_id}:refundB8Z6github.com/cleavehq/cleave/proto/shop/order/v1;orderv1b\x06proto3"
+	"\vRefundOrder\x12!.shop.order.v1.RefundOrderRequest\x1a\x1a.shop.order.v1.PlacedOrder\";\xb2\xb7\x1c\x10\b\x01\x1a\forder.refund\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/orders/{order_id}:refund\x1a\xd7\x01\xba\xb7\x1c\x1cshop.order.v1.OrderConfirmed\xba\xb7\x1c\x1cshop.order.v1.OrderCancelled\xba\xb7\x1c\x17shop.order.v1.OrderPaid\xba\xb7\x1c\x1ashop.order.v1.OrderShipped\xba\xb7\x1c\x1cshop.order.v1.OrderDelivered\xba\xb7\x1c\x1bshop.order.v1.OrderRefunded\xba\xb7\x1c\x1bshop.order.v1.OrderReturnedB8Z6github.com/cleavehq/cleave/proto/shop/order/v1;orderv1b\x06proto3"
 
 var (
 	file_shop_order_v1_order_proto_rawDescOnce sync.Once

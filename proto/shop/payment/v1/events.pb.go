@@ -7,6 +7,7 @@
 package paymentv1
 
 import (
+	_ "github.com/cleavehq/cleave/proto/cleave/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -89,12 +90,13 @@ var File_shop_payment_v1_events_proto protoreflect.FileDescriptor
 
 const file_shop_payment_v1_events_proto_rawDesc = "" +
 	"\n" +
-	"\x1cshop/payment/v1/events.proto\x12\x0fshop.payment.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dshop/payment/v1/payment.proto\"\xa2\x01\n" +
+	"\x1cshop/payment/v1/events.proto\x12\x0fshop.payment.v1\x1a\x17cleave/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dshop/payment/v1/payment.proto\"\xd8\x01\n" +
 	"\x0ePaymentUpdated\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12;\n" +
 	"\voccurred_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"occurredAt\x128\n" +
-	"\apayment\x18\x03 \x01(\v2\x1e.shop.payment.v1.PaymentRecordR\apaymentB<Z:github.com/cleavehq/cleave/proto/shop/payment/v1;paymentv1b\x06proto3"
+	"\apayment\x18\x03 \x01(\v2\x1e.shop.payment.v1.PaymentRecordR\apayment:4\xb2\xb7\x1c0\n" +
+	"\x1eshop.payment.v1.PaymentUpdated\x10\x01\x1a\fpayment.readB<Z:github.com/cleavehq/cleave/proto/shop/payment/v1;paymentv1b\x06proto3"
 
 var (
 	file_shop_payment_v1_events_proto_rawDescOnce sync.Once

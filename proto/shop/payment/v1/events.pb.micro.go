@@ -5,6 +5,7 @@ package paymentv1
 
 import (
 	fmt "fmt"
+	_ "github.com/cleavehq/cleave/proto/cleave/v1"
 	proto "google.golang.org/protobuf/proto"
 	_ "google.golang.org/protobuf/types/known/timestamppb"
 	math "math"
