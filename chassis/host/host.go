@@ -41,6 +41,8 @@ type Config struct {
 	Admin string
 	// Version of the modules; in the registry.
 	Version string
+	// Comments of the modules' contracts by full name, that reflection shows (rpc.ServerConfig); nil for none.
+	Comments map[string]string
 	// HostName names this host in the registry and in the topology; default a new UUID. Processes that do the same work may share one.
 	HostName string
 	// Topology says how the calls of each module are split among hosts, and which modules run in this one; see Follow. Nil: a module

@@ -37,6 +37,7 @@ func (h *Host) start(ctx context.Context, m Module) (_ *running, err error) {
 	listen, advertise := h.addresses()
 	r.server, err = rpc.NewServer(rpc.ServerConfig{
 		Name: m.Name, ID: uuid.NewString(), Version: h.c.Version, Address: listen, Advertise: advertise, Contract: m.Contract,
+		Comments: h.c.Comments,
 		Registry: h.c.Registry, Broker: h.c.Broker, Log: log, DrainWait: h.c.DrainWait,
 		Local: h.local, SharesMemory: m.SharesMemory,
 		Metadata: h.metadata(m),

@@ -36,6 +36,8 @@ type ServerConfig struct {
 	Advertise string
 	// Contract holds the services that handlers are registered for. A handler that it doesn't know is served over go-micro's RPC only.
 	Contract protoreflect.FileDescriptor
+	// Comments of the contract by full name, "shop.order.v1.Order.GetOrder", that reflection shows; nil for none: generated Go has none.
+	Comments map[string]string
 	Registry registry.Registry
 	// Broker serves go-micro subscribers; connected and disconnected by its owner. Default go-micro's in-memory broker.
 	Broker broker.Broker

@@ -136,7 +136,7 @@ func (s *Server) newGRPC() (*grpc.Server, error) {
 		s.health.SetServingStatus(desc.ServiceName, healthpb.HealthCheckResponse_SERVING)
 	}
 	healthpb.RegisterHealthServer(g, s.health)
-	res, err := newResolver(s.c.Contract)
+	res, err := newResolver(s.c.Contract, s.c.Comments)
 	if err != nil {
 		return nil, fmt.Errorf("rpc: contract of %s: %w", s.c.Name, err)
 	}

@@ -31,6 +31,8 @@ const (
 // Contract is what a service offers. It is not changed after Fetch.
 type Contract struct {
 	Services []protoreflect.ServiceDescriptor
+	// Events are the messages that the services say they publish, by name.
+	Events []protoreflect.MessageDescriptor
 	// Types finds the messages of the contract by name, for google.protobuf.Any.
 	Types *dynamicpb.Types
 }
@@ -86,11 +88,24 @@ func (f *fetcher) fetch() (*Contract, error) {
 	if err := f.imports(); err != nil {
 		return nil, err
 	}
+	events, err := f.events()
+	if err != nil {
+		return nil, err
+	}
 	files, err := f.link()
 	if err != nil {
 		return nil, err
 	}
 	c := &Contract{Types: dynamicpb.NewTypes(files)}
+	for _, n := range events {
+		d, err := files.FindDescriptorByName(n)
+		if err != nil {
+			return nil, fmt.Errorf("find %s: %w", n, err)
+		}
+		if md, ok := d.(protoreflect.MessageDescriptor); ok {
+			c.Events = append(c.Events, md)
+		}
+	}
 	for _, n := range names {
 		d, err := files.FindDescriptorByName(protoreflect.FullName(n))
 		if err != nil {

@@ -47,6 +47,9 @@ func TestFetchLearnsTheWholeContract(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if len(c.Events) != 1 || c.Events[0].FullName() != "shop.catalog.v1.ProductChanged" {
+		t.Errorf("events %v: they are in a file that the service's own doesn't import", c.Events)
+	}
 	if len(c.Services) != 1 || c.Services[0].FullName() != "shop.catalog.v1.Catalog" {
 		t.Fatalf("services %v", c.Services)
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/cleavehq/cleave/chassis/fault"
 	"github.com/cleavehq/cleave/chassis/host"
 	"github.com/cleavehq/cleave/chassis/resilience"
+	"github.com/cleavehq/cleave/proto/comments"
 )
 
 // serving is what a process serves.
@@ -81,6 +82,7 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 			Modules: what.modules, Registry: reg, Broker: b, DataURL: s.Data.URL, DataDir: s.Data.Dir, Advertise: s.Advertise,
 			Version: cmp.Or(s.Module.Version, version().Version), HostName: name, Log: log, Metrics: metrics, Fault: points,
 			Remote: !s.Direct, Topology: table, Now: a.env.Now, Guard: guard, Admin: adminAt(s, own),
+			Comments: comments.All(),
 		}
 		if !what.gateway {
 			conf.Listen = s.Listen
