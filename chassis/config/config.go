@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/knadh/koanf/v2"
 	"github.com/spf13/pflag"
 )
 
@@ -42,9 +41,11 @@ type Loaded[T any] struct {
 	// Value holds the settings.
 	Value T
 
-	leaves  []leaf
+	in      input[T]
 	sources map[string]Source
 	unknown []string
+	refused []Refusal
+	taken   map[string]string // of the store
 }
 
 // Load reads flags, environment and file over the defaults.
@@ -52,58 +53,48 @@ func Load[T any](defaults T, o Options) (*Loaded[T], error) {
 	return LoadKV(context.Background(), defaults, o, nil)
 }
 
-// LoadKV is Load with a store between file and defaults. open gets the settings of the other layers, where it finds how to reach the
+// LoadKV is Load with a store between file and defaults. A live setting that is wrong in the store is left out, so that no process that starts
+// falls over a value which those that run have refused; Refused names it. Any other mistake is an error.
+// open gets the settings of the other layers, where it finds how to reach the
 // store, and returns nil when there is none to read. When it or the store fails, so does LoadKV, with that error in its chain; ctx
 // bounds the reading of the store.
 func LoadKV[T any](ctx context.Context, defaults T, o Options, open func(T) (KV, error)) (*Loaded[T], error) {
-	leaves, err := leavesOf(&defaults)
-	if err != nil {
+	if _, err := leavesOf(&defaults); err != nil {
 		return nil, fmt.Errorf("config: %w", err)
 	}
 	if o.Environ == nil {
 		o.Environ = os.Environ()
 	}
-	l := &loader{leaves: leaves, sources: map[string]Source{}, ko: koanf.New(".")}
-	file, wrong := l.file(o.File)
-	if wrong != nil {
-		wrong = fmt.Errorf("config: %w", wrong)
-	}
-	layers := []layer{file, l.env(o.EnvPrefix, o.Environ), l.flags(o.Flags)}
+	in := input[T]{defaults: defaults, o: o}
+	file, wrong := readFile(o.File)
+	in.file = file
 	if open != nil && wrong == nil {
-		kv, err := local(defaults, layers, open)
+		kv, err := local(in, open)
 		if err != nil {
 			return nil, err
 		}
 		if kv != nil {
-			below, err := l.kv(ctx, kv)
-			if err != nil {
+			in.where = kv.Where
+			if in.values, err = kv.Values(ctx); err != nil {
 				return nil, err
 			}
-			layers = slices.Insert(layers, 0, below)
 		}
 	}
-	value := defaults
-	if err := errors.Join(wrong, l.apply(&value, layers)); err != nil {
-		return nil, err
+	if wrong != nil { // the other mistakes are told with it
+		_, err := in.build(nil)
+		return nil, errors.Join(fmt.Errorf("config: %w", wrong), err)
 	}
-	out := &Loaded[T]{Value: value, leaves: leaves, sources: l.sources, unknown: l.unknown}
-	err = out.validate()
-	return out, err
+	return in.settle(nil, func(f leaf) bool { return f.live })
 }
 
 // local opens the store with what the other layers say. Their mistakes are found here already, but for those Validate finds: the
 // store may be what is missing.
-func local[T any](defaults T, layers []layer, open func(T) (KV, error)) (KV, error) {
-	leaves, err := leavesOf(&defaults)
+func local[T any](in input[T], open func(T) (KV, error)) (KV, error) {
+	partial, err := in.decode(nil)
 	if err != nil {
 		return nil, err
 	}
-	partial := defaults
-	l := &loader{leaves: leaves, sources: map[string]Source{}, ko: koanf.New(".")}
-	if err := l.apply(&partial, layers); err != nil {
-		return nil, err
-	}
-	return open(partial)
+	return open(partial.Value)
 }
 
 // validate runs the settings' own checks.
@@ -141,6 +132,9 @@ func (l *Loaded[T]) Source(key string) Source {
 // Unknown lists names in the environment and in the store that look like settings and are none, sorted.
 func (l *Loaded[T]) Unknown() []string { return slices.Clone(l.unknown) }
 
+// Refused are the live settings of the store that were left out because they were wrong.
+func (l *Loaded[T]) Refused() []Refusal { return slices.Clone(l.refused) }
+
 // Setting is one setting, for people.
 type Setting struct {
 	Key string `json:"key"`
@@ -148,6 +142,8 @@ type Setting struct {
 	Value string `json:"value"`
 	// Source is where it came from, as Source.String says it.
 	Source string `json:"source"`
+	// Live says that it changes while a process runs; any other is read when one starts.
+	Live bool `json:"live"`
 }
 
 // Settings lists every setting by key. It holds no secret.
@@ -158,7 +154,7 @@ func (l *Loaded[T]) Settings() []Setting {
 	}
 	out := make([]Setting, 0, len(current))
 	for _, f := range current {
-		out = append(out, Setting{Key: f.key, Value: f.show(), Source: l.Source(f.key).String()})
+		out = append(out, Setting{Key: f.key, Value: f.show(), Source: l.Source(f.key).String(), Live: f.live})
 	}
 	slices.SortFunc(out, func(a, b Setting) int { return cmp.Compare(a.Key, b.Key) })
 	return out

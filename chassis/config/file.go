@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/knadh/koanf/providers/confmap"
@@ -18,16 +17,16 @@ const (
 	maxSecret = 64 << 10
 )
 
-// file reads the YAML file at path; none when path is empty.
-func (l *loader) file(path string) (layer, error) {
+// readFile reads the YAML file at path; none when path is empty.
+func readFile(path string) ([]byte, error) {
 	if path == "" {
-		return layer{provider: confmap.Provider(nil, "")}, nil
+		return nil, nil
 	}
 	b, err := readAtMost(path, maxFile)
 	if err != nil {
-		return layer{provider: confmap.Provider(nil, "")}, fmt.Errorf("read the configuration: %w", err)
+		return nil, fmt.Errorf("read the configuration: %w", err)
 	}
-	return l.parse(filepath.Base(path), b)
+	return b, nil
 }
 
 // parse reads YAML. Every mistake is reported, with its line.

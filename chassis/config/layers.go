@@ -1,7 +1,6 @@
 package config
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -98,13 +97,9 @@ func (l *loader) flags(fs *pflag.FlagSet) layer {
 	return out
 }
 
-// kv reads the store.
-func (l *loader) kv(ctx context.Context, store KV) (layer, error) {
+// store takes what the store holds.
+func (l *loader) store(values map[string]string, where func(string) string) layer {
 	out := layer{sources: map[string]Source{}}
-	values, err := store.Values(ctx)
-	if err != nil {
-		return out, err
-	}
 	keys := map[string]string{}
 	for _, f := range l.leaves {
 		if !f.local {
@@ -115,14 +110,14 @@ func (l *loader) kv(ctx context.Context, store KV) (layer, error) {
 	for path, text := range values {
 		key, ok := keys[path]
 		if !ok {
-			l.leave(store.Where(path))
+			l.leave(where(path))
 			continue
 		}
 		m[key] = text
-		out.sources[key] = Source{Layer: Store, Name: store.Where(path)}
+		out.sources[key] = Source{Layer: Store, Name: where(path)}
 	}
 	out.provider = confmap.Provider(m, "")
-	return out, nil
+	return out
 }
 
 // leave notes a name that is no setting.

@@ -15,6 +15,7 @@ type leaf struct {
 	field  reflect.Value
 	secret string // "", "true" or "url"
 	local  bool   // not read from a store
+	live   bool   // changes while a process runs
 }
 
 // fileSuffix ends the key that names the file of a secret.
@@ -69,7 +70,7 @@ func collect(into []leaf, prefix string, v reflect.Value) ([]leaf, error) {
 		if !t.IsExported() || name != strings.ToLower(name) || strings.ContainsAny(name, "./ \t=") {
 			return nil, fmt.Errorf("field %s with the key %q: want an exported field and a lower-case key without dots", t.Name, name)
 		}
-		f := leaf{key: prefix + name, field: v.Field(i), secret: t.Tag.Get("secret"), local: t.Tag.Get("layers") == "local"}
+		f := leaf{key: prefix + name, field: v.Field(i), secret: t.Tag.Get("secret"), local: t.Tag.Get("layers") == "local", live: t.Tag.Get("live") == "true"}
 		if t.Type.Kind() == reflect.Struct && !isText(t.Type) {
 			var err error
 			if into, err = collect(into, f.key+".", f.field); err != nil {

@@ -57,15 +57,23 @@ func (f *File) Put(ctx context.Context, name string, document []byte) error {
 	if !json.Valid(document) {
 		return fmt.Errorf("write %q: it is not JSON", name)
 	}
-	return f.change(ctx, func(all map[string][]byte) { all[name] = document })
+	return f.Update(ctx, func(all map[string][]byte) error {
+		all[name] = document
+		return nil
+	})
 }
 
 // Delete implements Store.
 func (f *File) Delete(ctx context.Context, name string) error {
-	return f.change(ctx, func(all map[string][]byte) { delete(all, name) })
+	return f.Update(ctx, func(all map[string][]byte) error {
+		delete(all, name)
+		return nil
+	})
 }
 
-func (f *File) change(ctx context.Context, edit func(map[string][]byte)) error {
+// Update changes any number of documents at once: edit is called with all of them, and what it leaves is written, unless it fails. No other
+// process changes the file meanwhile.
+func (f *File) Update(ctx context.Context, edit func(all map[string][]byte) error) error {
 	unlock, err := f.lock(ctx)
 	if err != nil {
 		return fmt.Errorf("change the documents: %w", err)
@@ -75,7 +83,9 @@ func (f *File) change(ctx context.Context, edit func(map[string][]byte)) error {
 	if err != nil {
 		return err
 	}
-	edit(all)
+	if err := edit(all); err != nil {
+		return err
+	}
 	raw := make(map[string]json.RawMessage, len(all))
 	for k, v := range all {
 		raw[k] = v
