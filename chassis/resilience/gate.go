@@ -64,6 +64,16 @@ func (g *Gate) Level(md protoreflect.MethodDescriptor, said string) Level {
 	return level(said, s.Priority.Value)
 }
 
+// Refuses says that a call of this level would not be let in, without waiting: who has a message to read or to decode first asks before.
+// The error is Enter's.
+func (g *Gate) Refuses(service string, l Level) error {
+	s := (*g.services.Load())[service]
+	if s == nil || s.limiter.CanAcquirePermitWithPriority(g.ctx, l.priority()) {
+		return nil
+	}
+	return s.overloaded()
+}
+
 // Enter waits until the call may run, and then leave is to be called with its error; or it says why it may not: Unavailable with
 // [ReasonOverloaded], or ctx's error.
 func (g *Gate) Enter(ctx context.Context, service string, l Level) (leave func(error), err error) {

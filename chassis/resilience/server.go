@@ -147,8 +147,12 @@ func (s *Server) acquire(ctx context.Context, p Priority) (adaptivelimiter.Permi
 	if !errors.Is(err, adaptivelimiter.ErrExceeded) { // the caller left, or its time was up
 		return nil, problem.From(err)
 	}
+	return nil, s.overloaded()
+}
+
+func (s *Server) overloaded() error {
 	s.metrics.refused.WithLabelValues(s.c.Service, ReasonOverloaded).Inc()
-	return nil, problem.Unavailable(ReasonOverloaded, "%s has more to do than it can", s.c.Service)
+	return problem.Unavailable(ReasonOverloaded, "%s has more to do than it can", s.c.Service)
 }
 
 // release ends a call. What was cut short or refused says nothing about how long it takes.
