@@ -13,6 +13,7 @@ import (
 	"github.com/cleavehq/cleave/api/internal/policy"
 	"github.com/cleavehq/cleave/chassis/authn"
 	"github.com/cleavehq/cleave/chassis/problem"
+	"github.com/cleavehq/cleave/chassis/resilience"
 )
 
 // authorise finds out who sends a request, and whether the policy lets it through. It returns ctx with the metadata that say who it is, and
@@ -43,6 +44,10 @@ func (g *Gateway) authorise(ctx context.Context, r *http.Request, h http.Header,
 
 // admitted lets a request through to a method, with the metadata that say who sends it, or answers why not. Every way to a method leads by it.
 func (x *exchange) admitted(e *endpoint) bool {
+	if err := x.shed(e); err != nil {
+		x.fail(err)
+		return false
+	}
 	ctx, who, err := x.g.authorise(x.r.Context(), x.r, x.w.Header(), e.policy)
 	if err == nil {
 		err = x.g.limited(x.r, x.w.Header(), who, e.policy)
@@ -51,7 +56,7 @@ func (x *exchange) admitted(e *endpoint) bool {
 		x.fail(err)
 		return false
 	}
-	x.r = x.r.WithContext(ctx)
+	x.r = x.r.WithContext(x.levelled(ctx, e))
 	return true
 }
 
@@ -64,7 +69,7 @@ func (x *exchange) timeout(e *endpoint) time.Duration {
 // A protocol that passes on what a client sent has to ask it of each name.
 func reserved(name string) bool {
 	switch http.CanonicalHeaderKey(name) {
-	case authn.Header, guard.KeyHeader, "Cookie", "Proxy-Authorization", sourceHeader:
+	case authn.Header, guard.KeyHeader, "Cookie", "Proxy-Authorization", sourceHeader, resilience.PriorityHeader:
 		return true
 	}
 	return authn.Reserved(name)

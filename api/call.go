@@ -87,9 +87,7 @@ func (x *exchange) call(e *endpoint, values []string) {
 
 func (x *exchange) unary(e *endpoint, in proto.Message) {
 	out := e.binding.Answer()
-	c := x.g.c.Client
-	opts := append(e.callOptions(), client.WithRequestTimeout(x.timeout(e)))
-	if err := c.Call(x.r.Context(), c.NewRequest(e.service, e.name, in), out, opts...); err != nil {
+	if err := x.send(x.r.Context(), e, in, out); err != nil {
 		x.fail(x.upstream(err))
 		return
 	}

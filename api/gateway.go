@@ -22,6 +22,7 @@ import (
 	"github.com/cleavehq/cleave/api/internal/limit"
 	"github.com/cleavehq/cleave/api/internal/policy"
 	"github.com/cleavehq/cleave/chassis/kv"
+	"github.com/cleavehq/cleave/chassis/resilience"
 )
 
 // Name of the gateway in the registry.
@@ -43,7 +44,9 @@ type Config struct {
 	Registry registry.Registry
 	// Client calls the services; chassis/rpc's.
 	Client client.Client
-	Log    *slog.Logger
+	// Gate lets unary calls in, as many of each service as the services can do, the least important refused first; nil lets all in.
+	Gate *resilience.Gate
+	Log  *slog.Logger
 	// Metrics is what /metrics shows and the gateway adds to; default a new one.
 	Metrics *prometheus.Registry
 	// Version is in the registry and in /openapi.json; default "dev".

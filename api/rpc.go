@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"go-micro.dev/v4/client"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
 
@@ -151,9 +150,8 @@ func (x *exchange) only(c codec) (proto.Message, error) {
 
 // once makes a unary call.
 func (x *exchange) once(ctx context.Context, e *endpoint, in proto.Message, k codec) {
-	out, c := k.empty(), x.g.c.Client
-	opts := append(e.callOptions(), client.WithRequestTimeout(x.timeout(e)))
-	if err := c.Call(ctx, c.NewRequest(e.service, e.name, in), out, opts...); err != nil {
+	out := k.empty()
+	if err := x.send(ctx, e, in, out); err != nil {
 		x.fail(x.upstream(err))
 		return
 	}

@@ -59,6 +59,10 @@ type Config struct {
 	Fault *fault.Points
 	// Guard keeps calls from what is ill, those of the modules and those of Client's users; nil for none.
 	Guard *resilience.Client
+	// Gate lets calls in that come over a wire, as many as the modules can do; nil lets all in.
+	Gate *resilience.Gate
+	// Careless leaves out what rpc.ClientConfig.Careless does; for tests.
+	Careless bool
 	// Remote makes modules of this host call each other over the wire, as if they ran elsewhere. Else their calls are direct.
 	Remote bool
 	// Watch checks modules that say SharesMemory; for tests.
@@ -121,7 +125,7 @@ func New(c Config) (*Host, error) {
 		local = &rpc.Local{Watch: c.Watch}
 	}
 	cl, err := rpc.NewClient(rpc.ClientConfig{
-		Registry: c.Registry, Broker: c.Broker, Log: c.Log, Metrics: c.Metrics, Local: local, Router: c.Topology,
+		Registry: c.Registry, Broker: c.Broker, Log: c.Log, Metrics: c.Metrics, Local: local, Router: c.Topology, Careless: c.Careless,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("host: %w", err)
@@ -140,6 +144,9 @@ func New(c Config) (*Host, error) {
 
 // Client calls modules, wherever they run: those of this host directly, unless Config says Remote.
 func (h *Host) Client() client.Client { return h.calls }
+
+// Instances are those of other hosts that this one has called.
+func (h *Host) Instances() []rpc.Instance { return h.client.Instances() }
 
 // Addresses returns the address of each running module, by name.
 func (h *Host) Addresses() map[string]string {

@@ -16,6 +16,7 @@ import (
 	"github.com/cleavehq/cleave/chassis/data"
 	"github.com/cleavehq/cleave/chassis/idempotency"
 	"github.com/cleavehq/cleave/chassis/outbox"
+	"github.com/cleavehq/cleave/chassis/resilience"
 	"github.com/cleavehq/cleave/chassis/rpc"
 )
 
@@ -40,7 +41,7 @@ func (h *Host) start(ctx context.Context, m Module) (_ *running, err error) {
 		Comments: h.c.Comments,
 		Registry: h.c.Registry, Broker: h.c.Broker, Log: log, DrainWait: h.c.DrainWait,
 		Local: h.local, SharesMemory: m.SharesMemory,
-		Metadata: h.metadata(m),
+		Metadata: h.metadata(m), Admit: h.admit(m.Name),
 	})
 	if err != nil {
 		return nil, err
@@ -58,7 +59,7 @@ func (h *Host) start(ctx context.Context, m Module) (_ *running, err error) {
 		Metrics: h.c.Metrics, Stopping: r.server.Stopping(),
 	}
 	var own context.Context
-	own, r.cancel = context.WithCancel(h.ctx)
+	own, r.cancel = context.WithCancel(resilience.WithLevel(h.ctx, resilience.Critical)) // what a worker goes on with was begun
 	if r.stop, err = m.Start(own, deps, r.server); err != nil {
 		return nil, err
 	}

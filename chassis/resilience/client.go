@@ -6,14 +6,19 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 	"github.com/prometheus/client_golang/prometheus"
 	"go-micro.dev/v4/client"
 	"google.golang.org/grpc/codes"
 
 	"github.com/cleavehq/cleave/chassis/problem"
+)
+
+const (
+	defaultWindow  = 10 * time.Second
+	defaultOpenFor = 2 * time.Second
 )
 
 // ClientConfig says when calls are not sent. The zero value is fit for use.
@@ -32,18 +37,21 @@ type ClientConfig struct {
 	MaxCalls int
 	// Failed says whether an error tells that the service is ill. Default: Unavailable, DeadlineExceeded, Unknown, Internal and DataLoss.
 	Failed func(error) bool
+	// Rules say what holds for a method, where it differs from the above; nil for what contracts say.
+	Rules *Rules
 	// Log gets a line when a circuit changes its state; nil discards.
 	Log *slog.Logger
-	// Metrics receives resilience_circuit_state, resilience_refused_total; may be nil.
+	// Metrics receives resilience_circuit_state, resilience_refused_total and resilience_hedges_total; may be nil.
 	Metrics prometheus.Registerer
 }
 
 // Client makes client.Wrappers that share their circuits and bulkheads. It is safe for concurrent use.
 type Client struct {
-	c        ClientConfig
-	metrics  *metrics
-	mu       sync.RWMutex
-	circuits map[method]circuitbreaker.CircuitBreaker[any]
+	c       ClientConfig
+	metrics *metrics
+	guards  atomic.Pointer[map[method]*guard]
+
+	mu       sync.Mutex
 	services map[string]chan struct{} // full: as many calls as may run do
 }
 
@@ -54,8 +62,8 @@ type method struct{ service, endpoint string }
 func NewClient(c ClientConfig) (*Client, error) {
 	c.FailureRate = cmp.Or(c.FailureRate, 0.5)
 	c.MinCalls = cmp.Or(c.MinCalls, 20)
-	c.Window = cmp.Or(c.Window, 10*time.Second)
-	c.OpenFor = cmp.Or(c.OpenFor, 2*time.Second)
+	c.Window = cmp.Or(c.Window, defaultWindow)
+	c.OpenFor = cmp.Or(c.OpenFor, defaultOpenFor)
 	c.Probes = cmp.Or(c.Probes, 4)
 	c.MaxCalls = cmp.Or(c.MaxCalls, 1000)
 	if !(c.FailureRate > 0 && c.FailureRate <= 1) || c.Window < 0 || c.OpenFor < 0 || c.MaxCalls < 0 {
@@ -71,7 +79,9 @@ func NewClient(c ClientConfig) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{c: c, metrics: m, circuits: map[method]circuitbreaker.CircuitBreaker[any]{}, services: map[string]chan struct{}{}}, nil
+	r := &Client{c: c, metrics: m, services: map[string]chan struct{}{}}
+	r.guards.Store(&map[method]*guard{})
+	return r, nil
 }
 
 // ill is the default of ClientConfig.Failed. What a caller did wrong, or a full service refused early, says nothing about its health.
@@ -95,85 +105,55 @@ type guarded struct {
 	r *Client
 }
 
-// Call refuses a call whose circuit is open, or whose service has enough. A call that the caller itself gave up counts neither way.
-func (g *guarded) Call(ctx context.Context, req client.Request, rsp any, opts ...client.CallOption) error {
-	return g.r.run(ctx, req, func() error { return g.Client.Call(ctx, req, rsp, opts...) })
-}
-
-// Stream likewise; what happens after it was opened is the caller's.
-func (g *guarded) Stream(ctx context.Context, req client.Request, opts ...client.CallOption) (s client.Stream, err error) {
-	err = g.r.run(ctx, req, func() (err error) {
-		s, err = g.Client.Stream(ctx, req, opts...)
+// Call refuses a call whose circuit is open, or whose service or method has enough. A call that the caller itself gave up counts neither way.
+func (c *guarded) Call(ctx context.Context, req client.Request, rsp any, opts ...client.CallOption) error {
+	g := c.r.of(req)
+	if err := g.enter(); err != nil {
 		return err
-	})
-	return s, err
-}
-
-func (r *Client) run(ctx context.Context, req client.Request, call func() error) error {
-	id := method{req.Service(), req.Endpoint()}
-	circuit, room := r.of(id)
-	select {
-	case room <- struct{}{}:
-		defer func() { <-room }()
-	default:
-		r.metrics.refused.WithLabelValues(id.service, ReasonBulkheadFull).Inc()
-		return problem.Unavailable(ReasonBulkheadFull, "%s has as many calls as it may", id.service)
 	}
-	if !circuit.TryAcquirePermit() {
-		r.metrics.refused.WithLabelValues(id.service, ReasonCircuitOpen).Inc()
-		return problem.Unavailable(ReasonCircuitOpen, "%s has failed too often, and is left alone for a moment", id.service)
+	if g.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, g.timeout)
+		defer cancel()
 	}
 	recorded := false
 	defer func() {
 		if !recorded { // a panic must not keep a probe's permit
-			circuit.RecordFailure()
+			g.leave(true)
 		}
 	}()
-	err := call()
-	recorded = true
-	switch {
-	case err == nil || !r.c.Failed(err):
-		circuit.RecordSuccess()
-	case errors.Is(ctx.Err(), context.Canceled):
-		circuit.RecordSuccess() // the caller went away: a permit can't be given back without a verdict
-	default:
-		circuit.RecordFailure()
+	var err error
+	if g.hedge > 0 {
+		err = c.hedged(ctx, g, req, rsp, opts)
+	} else {
+		err = c.Client.Call(ctx, req, rsp, opts...)
 	}
+	recorded = true
+	g.leave(c.r.failed(ctx, err))
 	return err
 }
 
-// of finds or makes what guards a method. Methods are as many as the contracts have.
-func (r *Client) of(id method) (circuitbreaker.CircuitBreaker[any], chan struct{}) {
-	r.mu.RLock()
-	circuit, room := r.circuits[id], r.services[id.service]
-	r.mu.RUnlock()
-	if circuit != nil {
-		return circuit, room
+// Stream likewise; what happens after it was opened is the caller's, and there is no timeout.
+func (c *guarded) Stream(ctx context.Context, req client.Request, opts ...client.CallOption) (client.Stream, error) {
+	g := c.r.of(req)
+	if err := g.enter(); err != nil {
+		return nil, err
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if circuit = r.circuits[id]; circuit == nil {
-		circuit = r.circuit(id)
-		r.circuits[id] = circuit
-	}
-	if room = r.services[id.service]; room == nil {
-		room = make(chan struct{}, r.c.MaxCalls)
-		r.services[id.service] = room
-	}
-	return circuit, room
+	recorded := false
+	defer func() {
+		if !recorded {
+			g.leave(true)
+		}
+	}()
+	s, err := c.Client.Stream(ctx, req, opts...)
+	recorded = true
+	g.leave(c.r.failed(ctx, err))
+	return s, err
 }
 
-func (r *Client) circuit(id method) circuitbreaker.CircuitBreaker[any] {
-	state := r.metrics.state.WithLabelValues(id.service, id.endpoint)
-	state.Set(float64(circuitbreaker.ClosedState))
-	return circuitbreaker.NewBuilder[any]().
-		WithFailureRateThreshold(r.c.FailureRate, r.c.MinCalls, r.c.Window).
-		WithSuccessThresholdRatio(r.c.Probes/2+1, r.c.Probes).
-		WithDelay(r.c.OpenFor).WithJitterFactor(0.2).
-		OnStateChanged(func(e circuitbreaker.StateChangedEvent) {
-			state.Set(float64(e.NewState))
-			r.c.Log.Warn("circuit changed", "service", id.service, "endpoint", id.endpoint, "state", e.NewState.String(), "was", e.OldState.String())
-		}).Build()
+// failed says whether an error counts. When the caller went away it doesn't: a permit can't be given back without a verdict.
+func (r *Client) failed(ctx context.Context, err error) bool {
+	return err != nil && r.c.Failed(err) && !errors.Is(ctx.Err(), context.Canceled)
 }
 
 // Circuit is the state of one method's circuit.
@@ -183,13 +163,13 @@ type Circuit struct {
 	FailureRate       float64 // of the window, from 0 to 1
 }
 
-// Circuits lists every method that was called, in no order.
+// Circuits lists every method that was called and has one, in no order.
 func (r *Client) Circuits() []Circuit {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	out := make([]Circuit, 0, len(r.circuits))
-	for id, c := range r.circuits {
-		out = append(out, Circuit{id.service, id.endpoint, c.State().String(), c.Metrics().FailureRate()})
+	var out []Circuit
+	for id, g := range *r.guards.Load() {
+		if g.circuit != nil {
+			out = append(out, Circuit{id.service, id.endpoint, g.circuit.State().String(), g.circuit.Metrics().FailureRate()})
+		}
 	}
 	return out
 }

@@ -13,6 +13,7 @@ type metrics struct {
 	limit   *prometheus.GaugeVec
 	running *prometheus.GaugeVec
 	queued  *prometheus.GaugeVec
+	hedges  *prometheus.CounterVec
 }
 
 // newMetrics makes the metrics and registers them with r, if there is one. Several wrappers may share r.
@@ -33,6 +34,9 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		queued: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "resilience_queued", Help: "Calls that wait for their turn.",
 		}, []string{"service"}),
+		hedges: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "resilience_hedges_total", Help: "Second calls of a method that is hedged: sent, won, or refused by the retry budget or for lack of an instance.",
+		}, []string{"service", "outcome"}),
 	}
 	if r == nil {
 		return m, nil
@@ -45,6 +49,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		{m.refused, func(c prometheus.Collector) (ok bool) { m.refused, ok = c.(*prometheus.CounterVec); return ok }},
 		{m.limit, func(c prometheus.Collector) (ok bool) { m.limit, ok = c.(*prometheus.GaugeVec); return ok }},
 		{m.running, func(c prometheus.Collector) (ok bool) { m.running, ok = c.(*prometheus.GaugeVec); return ok }},
+		{m.hedges, func(c prometheus.Collector) (ok bool) { m.hedges, ok = c.(*prometheus.CounterVec); return ok }},
 		{m.queued, func(c prometheus.Collector) (ok bool) { m.queued, ok = c.(*prometheus.GaugeVec); return ok }},
 	} {
 		err := r.Register(c.is)

@@ -10,6 +10,7 @@ import (
 	"github.com/failsafe-go/failsafe-go/priority"
 	"github.com/prometheus/client_golang/prometheus"
 	"go-micro.dev/v4/server"
+	"google.golang.org/grpc/codes"
 
 	"github.com/cleavehq/cleave/chassis/problem"
 )
@@ -48,6 +49,24 @@ type Server struct {
 	metrics *metrics
 }
 
+func (c *ServerConfig) fill() error {
+	if c.Service == "" {
+		return errors.New("resilience: ServerConfig.Service is empty")
+	}
+	c.Least, c.Most, c.Start = cmp.Or(c.Least, 16), cmp.Or(c.Most, 2000), cmp.Or(c.Start, 64)
+	c.MaxWait = cmp.Or(c.MaxWait, defaultWait)
+	if c.Least > c.Start || c.Start > c.Most || c.MaxWait < 0 {
+		return errors.New("resilience: want Least <= Start <= Most, and MaxWait not negative")
+	}
+	if c.Priority == nil {
+		c.Priority = func(context.Context, server.Request) Priority { return Medium }
+	}
+	return nil
+}
+
+// defaultWait is how long a call waits for its turn.
+const defaultWait = time.Second
+
 // calibrateEvery is how often it is decided anew whom an overload refuses.
 const calibrateEvery = 500 * time.Millisecond
 
@@ -55,16 +74,8 @@ const calibrateEvery = 500 * time.Millisecond
 // rises again when they don't (a TCP Vegas-like gradient; failsafe-go's adaptivelimiter). Twice the limit may wait; from there to three
 // times more and more are refused. ctx ends what decides whom an overload refuses.
 func NewServer(ctx context.Context, c ServerConfig) (*Server, error) {
-	if c.Service == "" {
-		return nil, errors.New("resilience: ServerConfig.Service is empty")
-	}
-	c.Least, c.Most, c.Start = cmp.Or(c.Least, 16), cmp.Or(c.Most, 2000), cmp.Or(c.Start, 64)
-	c.MaxWait = cmp.Or(c.MaxWait, time.Second)
-	if c.Least > c.Start || c.Start > c.Most || c.MaxWait < 0 {
-		return nil, errors.New("resilience: want Least <= Start <= Most, and MaxWait not negative")
-	}
-	if c.Priority == nil {
-		c.Priority = func(context.Context, server.Request) Priority { return Medium }
+	if err := c.fill(); err != nil {
+		return nil, err
 	}
 	m, err := newMetrics(c.Metrics)
 	if err != nil {
@@ -105,13 +116,9 @@ func (s *Server) Queued() int { return s.limiter.Queued() }
 // Wrap is a server.HandlerWrapper. A stream counts while its handler runs, and teaches the limit nothing.
 func (s *Server) Wrap(next server.HandlerFunc) server.HandlerFunc {
 	return func(ctx context.Context, req server.Request, rsp any) error {
-		permit, err := s.limiter.AcquirePermitWithMaxWait(priority.ContextWithPriority(ctx, s.c.Priority(ctx, req)), s.c.MaxWait)
+		permit, err := s.acquire(ctx, s.c.Priority(ctx, req))
 		if err != nil {
-			if !errors.Is(err, adaptivelimiter.ErrExceeded) { // the caller left, or its time was up
-				return problem.From(err)
-			}
-			s.metrics.refused.WithLabelValues(s.c.Service, ReasonOverloaded).Inc()
-			return problem.Unavailable(ReasonOverloaded, "%s has more to do than it can", s.c.Service)
+			return err
 		}
 		if req.Stream() {
 			defer permit.Drop()
@@ -119,14 +126,40 @@ func (s *Server) Wrap(next server.HandlerFunc) server.HandlerFunc {
 		}
 		done := false
 		defer func() {
-			if done && ctx.Err() == nil {
-				permit.Record()
-			} else {
-				permit.Drop() // what was cut short says nothing about how long it takes
+			if !done {
+				permit.Drop()
+				return
 			}
+			release(ctx, permit, err)
 		}()
 		err = next(ctx, req, rsp)
 		done = true
 		return err
 	}
+}
+
+// acquire waits for a place.
+func (s *Server) acquire(ctx context.Context, p Priority) (adaptivelimiter.Permit, error) {
+	permit, err := s.limiter.AcquirePermitWithMaxWait(priority.ContextWithPriority(ctx, p), s.c.MaxWait)
+	if err == nil {
+		return permit, nil
+	}
+	if !errors.Is(err, adaptivelimiter.ErrExceeded) { // the caller left, or its time was up
+		return nil, problem.From(err)
+	}
+	return nil, s.overloaded()
+}
+
+func (s *Server) overloaded() error {
+	s.metrics.refused.WithLabelValues(s.c.Service, ReasonOverloaded).Inc()
+	return problem.Unavailable(ReasonOverloaded, "%s has more to do than it can", s.c.Service)
+}
+
+// release ends a call. What was cut short or refused says nothing about how long it takes.
+func release(ctx context.Context, permit adaptivelimiter.Permit, err error) {
+	if ctx.Err() != nil || err != nil && problem.From(err).Code == codes.Unavailable {
+		permit.Drop()
+		return
+	}
+	permit.Record()
 }

@@ -3,6 +3,8 @@ package rpc
 import (
 	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // A retry budget keeps retries from multiplying the load of a service that is down: each call earns a fifth of a retry, and every second
@@ -14,18 +16,24 @@ const (
 )
 
 type budget struct {
-	now func() time.Time
+	now            func() time.Time
+	endless        bool
+	calls, refused prometheus.Counter // first attempts, and retries that were not made
 
 	mu      sync.Mutex
 	balance float64
 	last    time.Time
 }
 
-func newBudget(now func() time.Time) *budget {
-	return &budget{now: now, balance: budgetMax, last: now()}
+func newBudget(now func() time.Time, m *metrics, service string) *budget {
+	return &budget{
+		now: now, balance: budgetMax, last: now(),
+		calls: m.attempts.WithLabelValues(service), refused: m.unretried.WithLabelValues(service),
+	}
 }
 
 func (b *budget) deposit() {
+	b.calls.Inc()
 	b.mu.Lock()
 	b.balance = min(b.balance+budgetPerCall, budgetMax)
 	b.mu.Unlock()
@@ -38,7 +46,11 @@ func (b *budget) withdraw() bool {
 	now := b.now()
 	b.balance = min(b.balance+now.Sub(b.last).Seconds()*budgetPerSecond, budgetMax)
 	b.last = now
+	if b.endless {
+		return true
+	}
 	if b.balance < 1 {
+		b.refused.Inc()
 		return false
 	}
 	b.balance--

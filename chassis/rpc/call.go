@@ -126,14 +126,16 @@ func (c *Client) retried(
 		c.metrics.retried(t.name)
 	}
 	for n := len(tried) + 1; ; n++ {
-		node, err := t.pick(ctx, o, before.share, tried)
+		node, err := t.pick(ctx, o, info, before.share, tried)
 		if err != nil {
 			if last != nil {
 				return last
 			}
 			return err
 		}
+		began := time.Now()
 		last = call(node)
+		t.judged(ctx, o, info, node, last, began)
 		if last == nil {
 			return nil
 		}

@@ -45,6 +45,8 @@ type ClientConfig struct {
 	// VerifyPeer checks at each handshake, when crypto/tls has verified what TLS tells it to, that the peer is an instance of the service that
 	// is called; nil for no such check. An error closes the connection.
 	VerifyPeer func(service string, state tls.ConnectionState) error
+	// Careless leaves out the retry budget and the ejection of outliers: for tests that show what they are for.
+	Careless bool
 	// Local holds the servers of this process that are called directly; nil when all calls go over a wire.
 	Local *Local
 	// Router splits the calls of a service between parts of its instances; nil when all instances are alike.

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"cmp"
+	"context"
 	"crypto/tls"
 	"errors"
 	"log/slog"
@@ -58,6 +59,11 @@ type ServerConfig struct {
 	TLS *tls.Config
 	// Local is the table from which clients in this process call this server directly; nil when they don't.
 	Local *Local
+	// Admit lets a unary call in that came over a wire, and then leave is called with its error; or it says why not, Unavailable when there is
+	// too much to do. It may wait until ctx ends. A gRPC call isn't decoded then, nor is a large one on the fast lane. priority is what the
+	// caller's metadata say (Cleave-Priority), and may be anything. Direct calls are not asked about: they are part of one that was let in,
+	// or the process's own. Nor are streams, health and reflection. Nil lets all in. *resilience.Gate has what it takes.
+	Admit func(ctx context.Context, md protoreflect.MethodDescriptor, priority string) (leave func(error), err error)
 	// SharesMemory says that the handlers may be given the caller's own messages by a direct call, on the caller's goroutine: they neither
 	// change a request nor keep a message or a part of one after they return, and they return soon after their context ends. Else they
 	// get copies, and a goroutine. Watch finds those that are not fit for it.

@@ -157,7 +157,19 @@ func alias(path string) string {
 	return service[strings.LastIndexByte(service, '.')+1:] + "/" + name
 }
 
-func (s *Server) serveUnary(ctx context.Context, m *method, decode func(any) error) (any, error) {
+func (s *Server) serveUnary(ctx context.Context, m *method, decode func(any) error) (out any, err error) {
+	if s.c.Admit == nil {
+		return s.serveAdmitted(ctx, m, decode)
+	}
+	leave, err := s.admit(ctx, m, priorityOf(ctx))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { leave(err) }()
+	return s.serveAdmitted(ctx, m, decode)
+}
+
+func (s *Server) serveAdmitted(ctx context.Context, m *method, decode func(any) error) (any, error) {
 	in := reflect.New(m.in).Interface()
 	if err := decode(in); err != nil {
 		return nil, badRequest(m, err)

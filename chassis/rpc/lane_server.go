@@ -52,6 +52,15 @@ func newLaneWire(s *Server) *laneWire {
 		}
 		return m
 	}}
+	if s.c.Admit != nil {
+		w.service.Admit = func(ctx *callctx.Context, m lane.Method) (func(error), error) {
+			l, ok := m.(*laneMethod)
+			if !ok {
+				return func(error) {}, nil
+			}
+			return s.admit(ctx, l.m, ctx.Get(priorityHeader))
+		}
+	}
 	return w
 }
 

@@ -16,6 +16,9 @@ type metrics struct {
 	calls     *prometheus.HistogramVec
 	retries   *prometheus.CounterVec
 	ejections *prometheus.CounterVec
+	attempts  *prometheus.CounterVec
+	unretried *prometheus.CounterVec
+	outliers  *prometheus.CounterVec
 }
 
 // newMetrics makes the client's metrics and registers them with r, if there is one. Two clients may share r.
@@ -33,10 +36,28 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Name: "rpc_client_ejections_total", Help: "Instances taken out of the choice because their connection failed.",
 		}, []string{"service"}),
 	}
+	m.attempts = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "rpc_client_first_attempts_total", Help: "Calls that went over a wire, each counted once; retries and hedges are held to a fifth of them.",
+	}, []string{"service"})
+	m.unretried = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "rpc_client_budget_refused_total", Help: "Retries and hedges that were not made, because the budget was spent.",
+	}, []string{"service"})
+	m.outliers = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "rpc_client_outliers_total", Help: "Instances taken out of the choice for a method, for failing or being slow where others don't and aren't.",
+	}, []string{"service", "reason"})
 	if r == nil {
 		return m, nil
 	}
 	var err error
+	if m.attempts, err = shareable(r, m.attempts); err != nil {
+		return nil, err
+	}
+	if m.unretried, err = shareable(r, m.unretried); err != nil {
+		return nil, err
+	}
+	if m.outliers, err = shareable(r, m.outliers); err != nil {
+		return nil, err
+	}
 	if m.calls, err = shareable(r, m.calls); err != nil {
 		return nil, err
 	}

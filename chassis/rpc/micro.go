@@ -45,7 +45,7 @@ func (s *Server) startMicro(conns *queue) (*microWire, error) {
 	http := transport.NewHTTPTransport(transport.Logger(silent{}))
 	opts := []server.Option{
 		server.Transport(http), server.ListenOption(transport.NetListener(&microListener{queue: conns, wire: w, limit: s.c.MaxMessage})),
-		server.WrapHandler(w.counted(s.c.Name, s.guard)), server.WrapHandler(s.validated), server.WrapHandler(encoded),
+		server.WrapHandler(w.counted(s.c.Name, s.guard)), server.WrapHandler(s.admitted), server.WrapHandler(s.validated), server.WrapHandler(encoded),
 	}
 	for _, wrap := range s.opts.HdlrWrappers {
 		opts = append(opts, server.WrapHandler(wrap))

@@ -33,6 +33,8 @@ type peer struct {
 	running atomic.Int64
 	used    atomic.Int64 // UnixNano of the last begin
 
+	methods sync.Map // of a path to its *record
+
 	mu       sync.Mutex
 	failed   atomic.Bool // since the last answer
 	until    time.Time   // ejected until then

@@ -27,6 +27,7 @@ type target struct {
 	name   string
 	c      *Client
 	budget *budget
+	judge  judge
 	snap   atomic.Pointer[[]*registry.Service] // the last good answer of the registry
 	ready  chan struct{}                       // closed after the first answer
 
@@ -43,7 +44,8 @@ func (c *Client) target(name string) (*target, error) {
 	}
 	t, ok := c.targets[name]
 	if !ok {
-		t = &target{name: name, c: c, budget: newBudget(time.Now), ready: make(chan struct{})}
+		t = &target{name: name, c: c, budget: newBudget(time.Now, c.metrics, name), ready: make(chan struct{})}
+		t.budget.endless = c.c.Careless
 		c.targets[name] = t
 		c.loops.Go(t.run)
 	}
@@ -194,7 +196,7 @@ func (t *target) mayLook() bool {
 
 // pick chooses an instance: of two at random the one with fewer running calls, among those that were not tried, and of those among the ones
 // that the call is meant for; ejected ones only when there are no others; a tried one again only when there is no other at all.
-func (t *target) pick(ctx context.Context, o client.CallOptions, meant share, tried []string) (*registry.Node, error) {
+func (t *target) pick(ctx context.Context, o client.CallOptions, info *methodInfo, meant share, tried []string) (*registry.Node, error) {
 	nodes, err := t.known(ctx, o)
 	if err != nil {
 		return nil, err
@@ -208,7 +210,7 @@ func (t *target) pick(ctx context.Context, o client.CallOptions, meant share, tr
 	for i, n := range nodes {
 		switch {
 		case slices.Contains(tried, n.Address):
-		case t.ejected(n, now):
+		case t.ejected(n, info, now):
 			bad = append(bad, n)
 		case i < mine:
 			best = append(best, n)
@@ -224,11 +226,11 @@ func (t *target) pick(ctx context.Context, o client.CallOptions, meant share, tr
 	return nil, problem.Unavailable(ReasonNotInRegistry, "no instance of %s is in the registry", t.name)
 }
 
-func (t *target) ejected(n *registry.Node, now time.Time) bool {
+func (t *target) ejected(n *registry.Node, info *methodInfo, now time.Time) bool {
 	t.c.mu.Lock()
 	p, ok := t.c.peers[t.c.peerID(t.name, n)]
 	t.c.mu.Unlock()
-	return ok && p.ejectedAt(now)
+	return ok && (p.ejectedAt(now) || p.outlierAt(info.path, now))
 }
 
 // lessBusy is the power of two choices: Mitzenmacher, The Power of Two Choices in Randomized Load Balancing, 2001.

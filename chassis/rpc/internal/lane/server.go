@@ -42,6 +42,8 @@ type Service struct {
 	Incoming func(metadata.Metadata) metadata.Metadata
 	Keys     *callctx.Keys
 	Workers  *work.Pool
+	// Admit lets a unary call begin, on its worker, and then leave is called with its error; or it says why not. Nil lets all.
+	Admit func(ctx *callctx.Context, m Method) (leave func(error), err error)
 }
 
 // Server is the serving side of a connection.
@@ -299,19 +301,28 @@ func (s *serverCall) Run() {
 	switch {
 	case s.st != nil:
 		err = s.m.Stream(&s.ctx, s.st)
-	case s.raw != nil:
-		s.in = s.m.NewRequest()
-		if bad := proto.Unmarshal(s.raw, s.in); bad != nil {
-			err = badMessage(bad)
-			break
-		}
-		s.raw = nil
-		out, err = s.m.Unary(&s.ctx, s.in)
+	case s.c.s.Admit == nil:
+		out, err = s.unary()
 	default:
-		out, err = s.m.Unary(&s.ctx, s.in)
+		var leave func(error)
+		if leave, err = s.c.s.Admit(&s.ctx, s.m); err == nil {
+			out, err = s.unary()
+			leave(err)
+		}
 	}
 	s.c.answer(s, out, err)
 	s.ctx.Cancel()
+}
+
+func (s *serverCall) unary() (proto.Message, error) {
+	if s.raw != nil {
+		s.in = s.m.NewRequest()
+		if bad := proto.Unmarshal(s.raw, s.in); bad != nil {
+			return nil, badMessage(bad)
+		}
+		s.raw = nil
+	}
+	return s.m.Unary(&s.ctx, s.in)
 }
 
 // answer sends what came of a call.

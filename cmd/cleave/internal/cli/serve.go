@@ -18,7 +18,7 @@ import (
 	"github.com/cleavehq/cleave/chassis/admin"
 	"github.com/cleavehq/cleave/chassis/fault"
 	"github.com/cleavehq/cleave/chassis/host"
-	"github.com/cleavehq/cleave/chassis/resilience"
+	"github.com/cleavehq/cleave/chassis/rpc"
 	"github.com/cleavehq/cleave/proto/comments"
 )
 
@@ -47,10 +47,11 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 	if err != nil {
 		return err
 	}
-	guard, err := resilience.NewClient(resilience.ClientConfig{Log: log, Metrics: metrics})
+	guard, err := newGuards(ctx, s, metrics, log)
 	if err != nil {
 		return err
 	}
+	own.Handle("GET /resilience", guard)
 	var ln net.Listener
 	if what.gateway { // before anything is started: a port that is taken is the most common mistake
 		if ln, err = listen(ctx, s.Listen); err != nil {
@@ -81,7 +82,7 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 		conf := host.Config{
 			Modules: what.modules, Registry: reg, Broker: b, DataURL: s.Data.URL, DataDir: s.Data.Dir, Advertise: s.Advertise,
 			Version: cmp.Or(s.Module.Version, version().Version), HostName: name, Log: log, Metrics: metrics, Fault: points,
-			Remote: !s.Direct, Topology: table, Now: a.env.Now, Guard: guard, Admin: adminAt(s, own),
+			Remote: !s.Direct, Topology: table, Now: a.env.Now, Guard: guard.client, Gate: guard.gate, Careless: guard.off(), Admin: adminAt(s, own),
 			Comments: comments.All(),
 		}
 		if !what.gateway {
@@ -98,20 +99,23 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 		if err := h.Start(ctx); err != nil {
 			return err
 		}
-		calls = h.Client()
+		calls = guard.careless(h.Client())
+		guard.instances.Store(&instances{h.Instances})
 	} else {
-		raw, err := p.client(reg, table, log)
+		raw, err := guard.open(&p, rpc.ClientConfig{Registry: reg, Log: log, Router: table, Metrics: metrics})
 		if err != nil {
 			return err
 		}
-		calls = guard.Wrap(raw)
+		guard.instances.Store(&instances{raw.Instances})
+		calls = guard.wrap(raw)
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return own.Serve(ctx) })
+	g.Go(func() error { return guard.follow(ctx) })
 	if what.gateway {
 		conf, err := edge(s, calls, api.Config{
 			Registry: reg, Client: calls, Log: log, Metrics: metrics, Version: version().Version, Advertise: s.Advertise,
-			Admin: adminAt(s, own),
+			Admin: adminAt(s, own), Gate: guard.gate, Timeout: guard.patience(),
 		})
 		if err != nil {
 			return err

@@ -65,6 +65,7 @@ type settings struct {
 		Origins []string `koanf:"origins"`
 	} `koanf:"cors"`
 	Failpoints string `koanf:"failpoints" layers:"local"`
+	Resilience string `koanf:"resilience" layers:"local"` // off only for tests
 	Output     string `koanf:"output" layers:"local"`
 }
 
@@ -83,6 +84,7 @@ func defaults() settings {
 	s.Admin.Listen = "127.0.0.1:0"
 	s.Direct = true
 	s.Data.Dir = ".cleave"
+	s.Resilience = resilienceOn
 	s.Log.Level, s.Log.Format = "info", "text"
 	return s
 }
@@ -97,6 +99,7 @@ func (s settings) Validate() error {
 	}
 	choice("registry", s.Registry, registryMDNS, registryConsul)
 	choice("log.format", s.Log.Format, "text", "json")
+	choice("resilience", s.Resilience, resilienceOn, resilienceOff)
 	choice("output", s.Output, "table", "json")
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(s.Log.Level)); err != nil {
@@ -149,6 +152,7 @@ func globalFlags(f *pflag.FlagSet) {
 
 // adminFlag is that of every command that serves.
 func adminFlag(f *pflag.FlagSet) {
+	f.String("resilience", defaults().Resilience, "for tests: off leaves out limits, breakers, bulkheads, retry budget and default deadlines")
 	f.String("admin-listen", defaults().Admin.Listen, "address of the listener for those who run this process: metrics and more; the registry says where it is")
 }
 
