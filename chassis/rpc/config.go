@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
+	"net"
 	"time"
 
 	"go-micro.dev/v4/broker"
@@ -54,6 +55,12 @@ type ServerConfig struct {
 	// certificates (ClientAuth, ClientCAs) and rotation (GetCertificate, GetConfigForClient) work as they do in crypto/tls; PeerChain tells a
 	// handler who calls. MinVersion is 1.3 when it is 0. The registry is told that the instance wants TLS (metadata tls=1).
 	TLS *tls.Config
+	// Admit is asked for each call before a byte of its request is decoded; what it returns is the answer then. method is
+	// "/package.Service/Method", and "" over go-micro's own RPC; peer is the connection's TLS, nil for none. It must not wait. Direct calls are
+	// not asked for: their caller is this process. nil admits everyone.
+	Admit func(method string, peer *tls.ConnectionState) error
+	// NoHandshake is told of connections whose TLS handshake failed; may be nil.
+	NoHandshake func(from net.Addr, err error)
 	// Local is the table from which clients in this process call this server directly; nil when they don't.
 	Local *Local
 	// SharesMemory says that the handlers may be given the caller's own messages by a direct call, on the caller's goroutine: they neither
