@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"go-micro.dev/v4/registry"
 
 	"github.com/cleavehq/cleave/chassis/fault"
+	"github.com/cleavehq/cleave/chassis/mesh"
 	"github.com/cleavehq/cleave/chassis/outbox"
 	"github.com/cleavehq/cleave/chassis/resilience"
 	"github.com/cleavehq/cleave/chassis/rpc"
@@ -57,6 +59,10 @@ type Config struct {
 	Fault *fault.Points
 	// Guard keeps calls from what is ill, those of the modules and those of Client's users; nil for none.
 	Guard *resilience.Client
+	// Mesh gives each module an identity, by which it is reached and calls; nil for none. As is whose identity Client has; empty: Client isn't
+	// used for calls to elsewhere.
+	Mesh *mesh.Mesh
+	As   string
 	// Remote makes modules of this host call each other over the wire, as if they ran elsewhere. Else their calls are direct.
 	Remote bool
 	// Watch checks modules that say SharesMemory; for tests.
@@ -66,8 +72,8 @@ type Config struct {
 // Host runs modules in this process.
 type Host struct {
 	c      Config
-	client *rpc.Client
-	calls  client.Client // client, guarded
+	client io.Closer
+	calls  client.Client // the client, guarded
 	events *outbox.Metrics
 	local  *rpc.Local      // nil when every call is remote
 	ctx    context.Context // ends when the host has stopped: what a module runs in the background
@@ -85,6 +91,7 @@ type running struct {
 	name   string
 	db     *sql.DB
 	server *rpc.Server
+	client *ownClient         // in a mesh; else nil
 	cancel context.CancelFunc // ends the context that the module was started with
 	stop   func(context.Context) error
 	relay  func() // ends the relay and waits for it
@@ -118,9 +125,7 @@ func New(c Config) (*Host, error) {
 	if !c.Remote {
 		local = &rpc.Local{Watch: c.Watch}
 	}
-	cl, err := rpc.NewClient(rpc.ClientConfig{
-		Registry: c.Registry, Broker: c.Broker, Log: c.Log, Metrics: c.Metrics, Local: local, Router: c.Topology,
-	})
+	cl, err := rpc.NewClient(clientConfig(c, local))
 	if err != nil {
 		return nil, fmt.Errorf("host: %w", err)
 	}
@@ -129,11 +134,7 @@ func New(c Config) (*Host, error) {
 		return nil, errors.Join(fmt.Errorf("host: %w", err), cl.Close())
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	var calls client.Client = cl
-	if c.Guard != nil {
-		calls = c.Guard.Wrap(cl)
-	}
-	return &Host{c: c, client: cl, calls: calls, events: m, local: local, ctx: ctx, cancel: cancel}, nil
+	return &Host{c: c, client: cl, calls: guarded(c, cl), events: m, local: local, ctx: ctx, cancel: cancel}, nil
 }
 
 // Client calls modules, wherever they run: those of this host directly, unless Config says Remote.
@@ -153,6 +154,9 @@ func (h *Host) Addresses() map[string]string {
 // Start opens the databases, starts the modules that the topology places here, all of them without one, and registers them. When it
 // returns nil they serve. When one fails, those that were started are stopped and its error is returned. ctx bounds the start only.
 func (h *Host) Start(ctx context.Context) error {
+	if err := h.introduce(ctx); err != nil {
+		return errors.Join(err, h.Shutdown(context.WithoutCancel(ctx)))
+	}
 	h.placing.Lock()
 	for _, m := range h.c.Modules {
 		if !h.c.Topology.Places(m.Name, h.c.HostName) {

@@ -31,6 +31,9 @@ type serving struct {
 func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serving) (err error) {
 	var p parts
 	defer func() { err = errors.Join(err, p.Close()) }()
+	if err := a.join(ctx, &s, log, what); err != nil {
+		return err
+	}
 	reg, err := p.registry(s, log)
 	if err != nil {
 		return err
@@ -42,6 +45,10 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
+	ids, err := p.identities(s, metrics, log)
+	if err != nil {
+		return err
+	}
 	own, err := p.admin(ctx, s, metrics, log)
 	if err != nil {
 		return err
@@ -81,6 +88,10 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 			Modules: what.modules, Registry: reg, Broker: b, DataURL: s.Data.URL, DataDir: s.Data.Dir, Advertise: s.Advertise,
 			Version: cmp.Or(s.Module.Version, version().Version), HostName: name, Log: log, Metrics: metrics, Fault: points,
 			Remote: !s.Direct, Topology: table, Now: a.env.Now, Guard: guard, Admin: adminAt(s, own),
+			Mesh: ids,
+		}
+		if what.gateway {
+			conf.As = api.Name
 		}
 		if !what.gateway {
 			conf.Listen = s.Listen
@@ -98,7 +109,11 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 		}
 		calls = h.Client()
 	} else {
-		raw, err := p.client(reg, table, log)
+		as, err := identity(ctx, ids, api.Name)
+		if err != nil {
+			return err
+		}
+		raw, err := p.client(reg, table, as, log)
 		if err != nil {
 			return err
 		}
@@ -112,6 +127,9 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 			Admin: adminAt(s, own),
 		})
 		if err != nil {
+			return err
+		}
+		if err := secured(ctx, ids, &conf); err != nil {
 			return err
 		}
 		gw, err := api.New(conf)
