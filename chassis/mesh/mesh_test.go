@@ -79,23 +79,29 @@ func begin(t *testing.T, ttl time.Duration) *world {
 		Name: "catalog", Contract: catalogv1.File_shop_catalog_v1_catalog_proto, Registry: w.reg, Log: slog.New(slog.DiscardHandler), DrainWait: 1,
 	}
 	w.identity("catalog").Server(&conf)
+	w.serve(conf)
+	return w
+}
+
+// serve starts the catalogue.
+func (w *world) serve(conf rpc.ServerConfig) {
+	w.t.Helper()
 	s, err := rpc.NewServer(conf)
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
 	if err := catalogv1.RegisterCatalogHandler(s, shop{}); err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
 	if err := s.Start(); err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	w.t.Cleanup(func() {
 		if err := s.Stop(); err != nil {
-			t.Error(err)
+			w.t.Error(err)
 		}
 	})
 	w.server = s
-	return w
 }
 
 func newMesh(t *testing.T, c mesh.Config) *mesh.Mesh {

@@ -44,7 +44,7 @@ func New(t testing.TB, domain string, ttl time.Duration) *Authority {
 }
 
 // Rotate replaces the root. The new one is signed by the old one too, which stays trusted, as Consul does it: who hasn't heard of the new one
-// can follow. What was trusted before that is forgotten.
+// can follow. The last four are trusted.
 func (a *Authority) Rotate() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -62,10 +62,10 @@ func (a *Authority) Rotate() {
 	if a.root != nil {
 		a.between, err = x509.CreateCertificate(rand.Reader, like, a.root, &key.PublicKey, a.key)
 		a.must(err)
-		a.trusted = []*x509.Certificate{a.root}
 	}
 	a.root, a.key = root, key
 	a.trusted = append(a.trusted, root)
+	a.trusted = a.trusted[max(0, len(a.trusted)-4):]
 	a.tell()
 }
 
