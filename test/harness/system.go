@@ -168,6 +168,12 @@ func (s *System) Start(args ...string) *Process {
 	return s.StartWith(nil, args...)
 }
 
+// Plain starts a command of the binary with the arguments alone.
+func (s *System) Plain(args ...string) *Process {
+	s.t.Helper()
+	return Start(s.t, nil, s.bin, args...)
+}
+
 // StartWith is Start with environment variables besides ("NAME=value").
 func (s *System) StartWith(env []string, args ...string) *Process {
 	s.t.Helper()
