@@ -74,7 +74,7 @@ func (i *Identity) Server(c *rpc.ServerConfig) {
 			}, nil
 		},
 	}
-	c.Admit = i.Admit
+	c.Authorize = i.Authorize
 	c.NoHandshake = i.noHandshake
 }
 
@@ -161,8 +161,8 @@ func (m *Mesh) known(c *x509.Certificate) (ID, error) {
 	return id, nil
 }
 
-// Admit says whether a call may be made to this service: rpc.ServerConfig's Admit. Its error is PermissionDenied.
-func (i *Identity) Admit(method string, peer *tls.ConnectionState) error {
+// Authorize says whether a call may be made to this service: rpc.ServerConfig's Authorize. Its error is PermissionDenied.
+func (i *Identity) Authorize(method string, peer *tls.ConnectionState) error {
 	if strings.HasPrefix(method, healthPrefix) {
 		return nil
 	}

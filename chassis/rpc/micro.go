@@ -46,7 +46,7 @@ func (s *Server) startMicro(conns *queue) (*microWire, error) {
 	w := &microWire{conns: conns, service: s.c.Name, open: map[*microConn]struct{}{}}
 	http := transport.NewHTTPTransport(transport.Logger(silent{}))
 	opts := []server.Option{
-		server.Transport(http), server.ListenOption(transport.NetListener(&microListener{queue: conns, wire: w, limit: s.c.MaxMessage, admit: s.c.Admit})),
+		server.Transport(http), server.ListenOption(transport.NetListener(&microListener{queue: conns, wire: w, limit: s.c.MaxMessage, authorize: s.c.Authorize})),
 		server.WrapHandler(w.counted(s.c.Name, s.guard)), server.WrapHandler(s.validated), server.WrapHandler(encoded),
 	}
 	for _, wrap := range s.opts.HdlrWrappers {
@@ -136,9 +136,9 @@ func (w *microWire) close() error {
 // microListener limits and remembers the connections that go-micro's server is given.
 type microListener struct {
 	*queue
-	wire  *microWire
-	limit int
-	admit func(string, *tls.ConnectionState) error
+	wire      *microWire
+	limit     int
+	authorize func(string, *tls.ConnectionState) error
 }
 
 // Accept implements net.Listener.
@@ -147,7 +147,7 @@ func (l *microListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	mc := &microConn{Conn: c, wire: l.wire, limit: l.limit + maxHeaderList, admit: l.admit, fresh: true}
+	mc := &microConn{Conn: c, wire: l.wire, limit: l.limit + maxHeaderList, authorize: l.authorize, fresh: true}
 	l.wire.mu.Lock()
 	defer l.wire.mu.Unlock()
 	if l.wire.shut {
@@ -161,9 +161,9 @@ func (l *microListener) Accept() (net.Conn, error) {
 // microConn bounds what a client may send before it gets an answer: go-micro's server would read a body of any size into memory.
 type microConn struct {
 	net.Conn
-	wire  *microWire
-	limit int
-	admit func(string, *tls.ConnectionState) error // nil for everyone
+	wire      *microWire
+	limit     int
+	authorize func(string, *tls.ConnectionState) error // nil for everyone
 
 	mu      sync.Mutex
 	fresh   bool      // a request is to begin
@@ -178,7 +178,7 @@ func (c *microConn) Read(p []byte) (int, error) {
 	c.fresh = c.fresh && !fresh
 	c.mu.Unlock()
 	if fresh {
-		if err := c.admitted(); err != nil {
+		if err := c.authorized(); err != nil {
 			clear(p[:n])
 			return 0, err
 		}

@@ -38,8 +38,8 @@ type Method interface {
 type Service struct {
 	// Find returns the method at a path, nil when there is none. It must not keep path.
 	Find func(path []byte) Method
-	// Admit refuses calls before they are decoded; nil for none.
-	Admit func(path string, peer *tls.ConnectionState) error
+	// Authorize refuses calls before they are decoded; nil for none.
+	Authorize func(path string, peer *tls.ConnectionState) error
 	// Incoming makes the metadata that a handler sees of what came. It may return its argument.
 	Incoming func(metadata.Metadata) metadata.Metadata
 	Keys     *callctx.Keys
@@ -234,8 +234,8 @@ func (c *Server) call(f frame) error {
 	}
 	call := &serverCall{c: c, id: f.id, m: c.s.Find(path)}
 	var refusal *problem.Error
-	if c.s.Admit != nil {
-		if err := c.s.Admit(string(path), c.tls); err != nil {
+	if c.s.Authorize != nil {
+		if err := c.s.Authorize(string(path), c.tls); err != nil {
 			refusal = problem.From(err)
 		}
 	}

@@ -21,13 +21,13 @@ import (
 	catalogv1 "github.com/cleavehq/cleave/proto/shop/catalog/v1"
 )
 
-// gated starts a catalogue that admits nobody while shut is true; asked gets the methods.
+// gated starts a catalogue that authorizes nobody while shut is true; asked gets the methods.
 func gated(t *testing.T, a *authority, shut *atomic.Bool, asked func(string, *tls.ConnectionState)) registry.Registry {
 	t.Helper()
 	reg := registry.NewMemoryRegistry()
 	startServer(t, ServerConfig{
 		Name: "catalog", Contract: catalogv1.File_shop_catalog_v1_catalog_proto, Registry: reg, Log: quiet(), DrainWait: 1, TLS: a.server("catalog"),
-		Admit: func(method string, peer *tls.ConnectionState) error {
+		Authorize: func(method string, peer *tls.ConnectionState) error {
 			asked(method, peer)
 			if shut.Load() {
 				return problem.PermissionDenied("NOT_YOU", "not you")
@@ -38,7 +38,7 @@ func gated(t *testing.T, a *authority, shut *atomic.Bool, asked func(string, *tl
 	return reg
 }
 
-func TestWhoIsNotAdmittedIsRefused(t *testing.T) {
+func TestWhoIsNotAuthorizedIsRefused(t *testing.T) {
 	a := newAuthority()
 	for _, lane := range []bool{true, false} {
 		var shut atomic.Bool
@@ -71,7 +71,7 @@ func TestWhoIsNotAdmittedIsRefused(t *testing.T) {
 	}
 }
 
-func TestWhoIsNotAdmittedIsRefusedOverGoMicrosOwnRPC(t *testing.T) {
+func TestWhoIsNotAuthorizedIsRefusedOverGoMicrosOwnRPC(t *testing.T) {
 	a := newAuthority()
 	var shut atomic.Bool
 	reg := gated(t, a, &shut, func(method string, peer *tls.ConnectionState) {

@@ -16,10 +16,10 @@ import (
 	"github.com/cleavehq/cleave/chassis/problem"
 )
 
-// admission asks Admit for each gRPC call when its headers have come, and before a frame of its request is looked at.
-func (s *Server) admission() grpc.ServerOption {
-	admit := s.c.Admit
-	if admit == nil {
+// authorization asks Authorize for each gRPC call when its headers have come, and before a frame of its request is looked at.
+func (s *Server) authorization() grpc.ServerOption {
+	authorize := s.c.Authorize
+	if authorize == nil {
 		return grpc.EmptyServerOption{}
 	}
 	return grpc.InTapHandle(func(ctx context.Context, info *tap.Info) (context.Context, error) {
@@ -29,7 +29,7 @@ func (s *Server) admission() grpc.ServerOption {
 				state = &t.State
 			}
 		}
-		if err := admit(info.FullMethodName, state); err != nil {
+		if err := authorize(info.FullMethodName, state); err != nil {
 			return ctx, problem.From(err)
 		}
 		return ctx, nil
@@ -42,10 +42,10 @@ const (
 	farewellBytes = 64 << 10
 )
 
-// admitted asks Admit for a request of go-micro's own RPC when its first bytes have come, and before they are looked at. The
+// authorized asks Authorize for a request of go-micro's own RPC when its first bytes have come, and before they are looked at. The
 // answer is one of HTTP's 200 with the error in go-micro's header: its client takes any other status for an empty answer that went well.
-func (c *microConn) admitted() error {
-	if c.admit == nil {
+func (c *microConn) authorized() error {
+	if c.authorize == nil {
 		return nil
 	}
 	var state *tls.ConnectionState
@@ -54,7 +54,7 @@ func (c *microConn) admitted() error {
 		s := t.ConnectionState()
 		state = &s
 	}
-	err := c.admit("", state)
+	err := c.authorize("", state)
 	if err == nil {
 		return nil
 	}
