@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go-micro.dev/v4/registry"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 
 	"github.com/cleavehq/cleave/api/internal/transcode"
 	"github.com/cleavehq/cleave/chassis/schema"
@@ -27,7 +29,8 @@ const (
 type contracts struct {
 	metrics *metrics
 	log     *slog.Logger
-	changed func() // is called after every fetch
+	creds   func(service string) credentials.TransportCredentials // nil for none
+	changed func()                                                // is called after every fetch
 	slots   chan struct{}
 	running sync.WaitGroup
 
@@ -45,9 +48,9 @@ type asked struct {
 	backoff time.Duration
 }
 
-func newContracts(m *metrics, log *slog.Logger, changed func()) *contracts {
+func newContracts(m *metrics, log *slog.Logger, creds func(string) credentials.TransportCredentials, changed func()) *contracts {
 	return &contracts{
-		metrics: m, log: log, changed: changed, slots: make(chan struct{}, fetchers),
+		metrics: m, log: log, creds: creds, changed: changed, slots: make(chan struct{}, fetchers),
 		byHash: map[string]*schema.Contract{}, codecs: map[string]*transcode.Codec{}, asked: map[string]*asked{}, last: map[string][]*offer{},
 	}
 }
@@ -162,7 +165,7 @@ func (c *contracts) fetch(ctx context.Context, hash, service string, nodes []*re
 	for _, n := range nodes {
 		one, cancel := context.WithTimeout(ctx, fetchTimeout)
 		var err error
-		got, err = schema.Fetch(one, n.Address)
+		got, err = schema.Fetch(one, n.Address, c.dial(service)...)
 		cancel()
 		if err == nil {
 			c.metrics.fetches.WithLabelValues("ok").Inc()
@@ -185,6 +188,14 @@ func (c *contracts) fetch(ctx context.Context, hash, service string, nodes []*re
 		a.running, a.backoff = false, min(max(2*a.backoff, firstBackoff), lastBackoff)
 		a.again = time.Now().Add(a.backoff)
 	}
+}
+
+// dial is how an instance of a service is asked.
+func (c *contracts) dial(service string) []grpc.DialOption {
+	if c.creds == nil {
+		return nil
+	}
+	return []grpc.DialOption{grpc.WithTransportCredentials(c.creds(service))}
 }
 
 // forget drops what nobody has any more: of contracts only when there are many, since a service that comes back has its old one.

@@ -17,6 +17,7 @@ import (
 	"go-micro.dev/v4/client"
 	"go-micro.dev/v4/registry"
 	"golang.org/x/net/netutil"
+	"google.golang.org/grpc/credentials"
 
 	"github.com/cleavehq/cleave/api/internal/guard"
 	"github.com/cleavehq/cleave/api/internal/limit"
@@ -87,6 +88,8 @@ type Config struct {
 	Overrides kv.Watcher
 	// Origins are those whose pages may call from a browser (CORS), such as "https://shop.example", or "*" for every one; none by default.
 	Origins []string
+	// Credentials are those for connections that ask instances of a service for its contract; nil for connections in the clear.
+	Credentials func(service string) credentials.TransportCredentials
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 }
@@ -148,7 +151,7 @@ func New(c Config) (*Gateway, error) {
 	g := &Gateway{
 		streams: newStreams(c.MaxStreams), slowFrom: slowFrom, writeFor: writeTimeout,
 		c: c, guard: who, rates: limit.New(), metrics: m, scrape: promhttp.HandlerFor(c.Metrics, promhttp.HandlerOpts{}), changes: changes,
-		contract: newContracts(m, c.Log, func() { poke(changes) }), inFlight: make(chan struct{}, c.MaxInFlight),
+		contract: newContracts(m, c.Log, c.Credentials, func() { poke(changes) }), inFlight: make(chan struct{}, c.MaxInFlight),
 	}
 	if c.Overrides == nil {
 		g.overrides.Store(&policy.Overrides{})

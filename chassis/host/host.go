@@ -16,6 +16,7 @@ import (
 	"go-micro.dev/v4/registry"
 
 	"github.com/cleavehq/cleave/chassis/fault"
+	"github.com/cleavehq/cleave/chassis/mesh"
 	"github.com/cleavehq/cleave/chassis/outbox"
 	"github.com/cleavehq/cleave/chassis/resilience"
 	"github.com/cleavehq/cleave/chassis/rpc"
@@ -63,6 +64,10 @@ type Config struct {
 	Gate *resilience.Gate
 	// Careless leaves out what rpc.ClientConfig.Careless does; for tests.
 	Careless bool
+	// Mesh gives each module an identity, by which it is reached and calls; nil for none. As is whose identity Client has; empty: Client isn't
+	// used for calls to elsewhere.
+	Mesh *mesh.Mesh
+	As   string
 	// Remote makes modules of this host call each other over the wire, as if they ran elsewhere. Else their calls are direct.
 	Remote bool
 	// Watch checks modules that say SharesMemory; for tests.
@@ -72,8 +77,8 @@ type Config struct {
 // Host runs modules in this process.
 type Host struct {
 	c      Config
-	client *rpc.Client
-	calls  client.Client // client, guarded
+	client caller
+	calls  client.Client // the client, guarded
 	events *outbox.Metrics
 	local  *rpc.Local      // nil when every call is remote
 	ctx    context.Context // ends when the host has stopped: what a module runs in the background
@@ -91,6 +96,7 @@ type running struct {
 	name   string
 	db     *sql.DB
 	server *rpc.Server
+	client *ownClient         // in a mesh; else nil
 	cancel context.CancelFunc // ends the context that the module was started with
 	stop   func(context.Context) error
 	relay  func() // ends the relay and waits for it
@@ -124,9 +130,7 @@ func New(c Config) (*Host, error) {
 	if !c.Remote {
 		local = &rpc.Local{Watch: c.Watch}
 	}
-	cl, err := rpc.NewClient(rpc.ClientConfig{
-		Registry: c.Registry, Broker: c.Broker, Log: c.Log, Metrics: c.Metrics, Local: local, Router: c.Topology, Careless: c.Careless,
-	})
+	cl, err := rpc.NewClient(clientConfig(c, local))
 	if err != nil {
 		return nil, fmt.Errorf("host: %w", err)
 	}
@@ -135,18 +139,24 @@ func New(c Config) (*Host, error) {
 		return nil, errors.Join(fmt.Errorf("host: %w", err), cl.Close())
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	var calls client.Client = cl
-	if c.Guard != nil {
-		calls = c.Guard.Wrap(cl)
-	}
-	return &Host{c: c, client: cl, calls: calls, events: m, local: local, ctx: ctx, cancel: cancel}, nil
+	return &Host{c: c, client: cl, calls: guarded(c, cl), events: m, local: local, ctx: ctx, cancel: cancel}, nil
 }
 
 // Client calls modules, wherever they run: those of this host directly, unless Config says Remote.
 func (h *Host) Client() client.Client { return h.calls }
 
 // Instances are those of other hosts that this one has called.
-func (h *Host) Instances() []rpc.Instance { return h.client.Instances() }
+func (h *Host) Instances() []rpc.Instance {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	all := h.client.Instances()
+	for _, r := range h.running {
+		if r.client != nil {
+			all = append(all, r.client.Instances()...)
+		}
+	}
+	return all
+}
 
 // Addresses returns the address of each running module, by name.
 func (h *Host) Addresses() map[string]string {
@@ -162,6 +172,9 @@ func (h *Host) Addresses() map[string]string {
 // Start opens the databases, starts the modules that the topology places here, all of them without one, and registers them. When it
 // returns nil they serve. When one fails, those that were started are stopped and its error is returned. ctx bounds the start only.
 func (h *Host) Start(ctx context.Context) error {
+	if err := h.introduce(ctx); err != nil {
+		return errors.Join(err, h.Shutdown(context.WithoutCancel(ctx)))
+	}
 	h.placing.Lock()
 	for _, m := range h.c.Modules {
 		if !h.c.Topology.Places(m.Name, h.c.HostName) {

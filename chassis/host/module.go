@@ -27,6 +27,8 @@ type Module struct {
 	Contract protoreflect.FileDescriptor
 	// Migrations are goose files, migrations/NNNNN_name.sql.
 	Migrations fs.FS
+	// Calls are the names of the modules that it calls: whom the mesh has to let it call.
+	Calls []string
 	// Invariants are the laws of the module's data, for `cleave verify`; may be nil.
 	Invariants []verify.Check
 	// SharesMemory says that the module's handlers are fit for direct calls with the caller's own messages, on the caller's goroutine; see

@@ -35,14 +35,25 @@ func (h *Host) start(ctx context.Context, m Module) (_ *running, err error) {
 	if err != nil {
 		return nil, err
 	}
+	identity, err := h.identity(ctx, m.Name)
+	if err != nil {
+		return nil, err
+	}
 	listen, advertise := h.addresses()
-	r.server, err = rpc.NewServer(rpc.ServerConfig{
+	conf := rpc.ServerConfig{
 		Name: m.Name, ID: uuid.NewString(), Version: h.c.Version, Address: listen, Advertise: advertise, Contract: m.Contract,
 		Comments: h.c.Comments,
 		Registry: h.c.Registry, Broker: h.c.Broker, Log: log, DrainWait: h.c.DrainWait,
 		Local: h.local, SharesMemory: m.SharesMemory,
 		Metadata: h.metadata(m), Admit: h.admit(m.Name),
-	})
+	}
+	if identity != nil {
+		identity.Server(&conf)
+	}
+	if r.server, err = rpc.NewServer(conf); err != nil {
+		return nil, err
+	}
+	calls, err := h.callsOf(r, identity)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +66,7 @@ func (h *Host) start(ctx context.Context, m Module) (_ *running, err error) {
 	}
 	inbox := outbox.Inbox{Now: h.c.Now, Log: log, Fault: h.c.Fault, Metrics: h.events}
 	deps := Deps{
-		Name: m.Name, DB: r.db, OpenDB: h.openDB, Client: h.calls, Broker: inbox.On(h.c.Broker), Log: log, Now: h.c.Now, Owner: owner, Fault: h.c.Fault,
+		Name: m.Name, DB: r.db, OpenDB: h.openDB, Client: calls, Broker: inbox.On(h.c.Broker), Log: log, Now: h.c.Now, Owner: owner, Fault: h.c.Fault,
 		Metrics: h.c.Metrics, Stopping: r.server.Stopping(),
 	}
 	var own context.Context
@@ -151,6 +162,9 @@ func (r *running) close(ctx context.Context) error {
 	}
 	if r.relay != nil {
 		r.relay()
+	}
+	if r.client != nil {
+		errs = append(errs, r.client.Close())
 	}
 	if r.db != nil {
 		errs = append(errs, r.db.Close())

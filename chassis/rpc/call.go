@@ -82,6 +82,7 @@ func (c *Client) remote(
 		if err != nil {
 			return err
 		}
+		defer p.release()
 		if c.speaksLane(node, info) {
 			if err := c.overLane(ctx, t, p, info, req, rsp); !errors.Is(err, errNoLane) {
 				return err
@@ -244,6 +245,7 @@ func (c *Client) Stream(ctx context.Context, req client.Request, opts ...client.
 		if err != nil {
 			return err
 		}
+		defer p.release()
 		if c.speaksLane(node, info) {
 			if out, err = c.openLane(ctx, t, p, info, req, cancel); !errors.Is(err, errNoLane) {
 				return err

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
+	"net"
 	"time"
 
 	"go-micro.dev/v4/broker"
@@ -57,6 +58,12 @@ type ServerConfig struct {
 	// certificates (ClientAuth, ClientCAs) and rotation (GetCertificate, GetConfigForClient) work as they do in crypto/tls; PeerChain tells a
 	// handler who calls. MinVersion is 1.3 when it is 0. The registry is told that the instance wants TLS (metadata tls=1).
 	TLS *tls.Config
+	// Authorize is asked for each call before a byte of its request is decoded; what it returns is the answer then. method is
+	// "/package.Service/Method", and "" over go-micro's own RPC; peer is the connection's TLS, nil for none. It must not wait. Direct calls are
+	// not asked for: their caller is this process. nil allows everyone.
+	Authorize func(method string, peer *tls.ConnectionState) error
+	// NoHandshake is told of connections whose TLS handshake failed; may be nil.
+	NoHandshake func(from net.Addr, err error)
 	// Local is the table from which clients in this process call this server directly; nil when they don't.
 	Local *Local
 	// Admit lets a unary call in that came over a wire, and then leave is called with its error; or it says why not, Unavailable when there is

@@ -90,7 +90,7 @@ func (s *Server) newGRPC() (*grpc.Server, error) {
 		creds = handshaken{credentials.NewTLS(s.tls)}
 	}
 	g := grpc.NewServer(
-		grpc.Creds(creds),
+		grpc.Creds(creds), s.authorization(),
 		grpc.MaxRecvMsgSize(s.c.MaxMessage), grpc.MaxSendMsgSize(s.c.MaxMessage), grpc.MaxHeaderListSize(maxHeaderList),
 		grpc.MaxConcurrentStreams(maxStreams), grpc.ConnectionTimeout(sniffTimeout), grpc.WaitForHandlers(true),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),

@@ -42,7 +42,7 @@ func newLaneWire(s *Server) *laneWire {
 	for path, m := range s.methods {
 		byPath[path] = &laneMethod{s: s, m: m}
 	}
-	w.service = &lane.Service{Keys: s.keys, Workers: &s.workers, Incoming: arriving, Find: func(path []byte) lane.Method {
+	w.service = &lane.Service{Keys: s.keys, Workers: &s.workers, Incoming: arriving, Authorize: s.c.Authorize, Find: func(path []byte) lane.Method {
 		m := byPath[string(path)]
 		if m == nil {
 			m = byPath[alias(string(path))]

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -31,9 +32,10 @@ func newMicroServer(c ServerConfig, more ...server.Option) server.Server {
 
 // microWire serves go-micro's RPC over HTTP/1 with the stock server.
 type microWire struct {
-	server server.Server
-	calls  calls
-	conns  *queue
+	server  server.Server
+	calls   calls
+	conns   *queue
+	service string
 
 	mu   sync.Mutex
 	open map[*microConn]struct{}
@@ -41,10 +43,10 @@ type microWire struct {
 }
 
 func (s *Server) startMicro(conns *queue) (*microWire, error) {
-	w := &microWire{conns: conns, open: map[*microConn]struct{}{}}
+	w := &microWire{conns: conns, service: s.c.Name, open: map[*microConn]struct{}{}}
 	http := transport.NewHTTPTransport(transport.Logger(silent{}))
 	opts := []server.Option{
-		server.Transport(http), server.ListenOption(transport.NetListener(&microListener{queue: conns, wire: w, limit: s.c.MaxMessage})),
+		server.Transport(http), server.ListenOption(transport.NetListener(&microListener{queue: conns, wire: w, limit: s.c.MaxMessage, authorize: s.c.Authorize})),
 		server.WrapHandler(w.counted(s.c.Name, s.guard)), server.WrapHandler(s.admitted), server.WrapHandler(s.validated), server.WrapHandler(encoded),
 	}
 	for _, wrap := range s.opts.HdlrWrappers {
@@ -134,8 +136,9 @@ func (w *microWire) close() error {
 // microListener limits and remembers the connections that go-micro's server is given.
 type microListener struct {
 	*queue
-	wire  *microWire
-	limit int
+	wire      *microWire
+	limit     int
+	authorize func(string, *tls.ConnectionState) error
 }
 
 // Accept implements net.Listener.
@@ -144,7 +147,7 @@ func (l *microListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	mc := &microConn{Conn: c, wire: l.wire, limit: l.limit + maxHeaderList}
+	mc := &microConn{Conn: c, wire: l.wire, limit: l.limit + maxHeaderList, authorize: l.authorize, fresh: true}
 	l.wire.mu.Lock()
 	defer l.wire.mu.Unlock()
 	if l.wire.shut {
@@ -158,16 +161,28 @@ func (l *microListener) Accept() (net.Conn, error) {
 // microConn bounds what a client may send before it gets an answer: go-micro's server would read a body of any size into memory.
 type microConn struct {
 	net.Conn
-	wire  *microWire
-	limit int
+	wire      *microWire
+	limit     int
+	authorize func(string, *tls.ConnectionState) error // nil for everyone
 
 	mu      sync.Mutex
+	fresh   bool      // a request is to begin
 	read    int       // bytes since the last answer began
 	written time.Time // when the last of it was
 }
 
 func (c *microConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
+	c.mu.Lock()
+	fresh := c.fresh && n > 0
+	c.fresh = c.fresh && !fresh
+	c.mu.Unlock()
+	if fresh {
+		if err := c.authorized(); err != nil {
+			clear(p[:n])
+			return 0, err
+		}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.read += n; c.read > c.limit {
@@ -178,7 +193,7 @@ func (c *microConn) Read(p []byte) (int, error) {
 
 func (c *microConn) Write(p []byte) (int, error) {
 	c.mu.Lock()
-	c.read, c.written = 0, time.Now()
+	c.read, c.written, c.fresh = 0, time.Now(), true
 	c.mu.Unlock()
 	return c.Conn.Write(p)
 }

@@ -31,6 +31,7 @@ type peer struct {
 	conn    *grpc.ClientConn
 	lanes   lanes
 	running atomic.Int64
+	held    atomic.Int64 // by those who have it and may not have begun
 	used    atomic.Int64 // UnixNano of the last begin
 
 	methods sync.Map // of a path to its *record
@@ -47,6 +48,8 @@ func (p *peer) begin() {
 }
 
 func (p *peer) end() { p.running.Add(-1) }
+
+func (p *peer) release() { p.held.Add(-1) }
 
 // eject takes the peer out of the choice for a while, for twice as long as the last time when it did not recover in between. It says
 // whether it was in the choice until now.
@@ -79,7 +82,7 @@ func (p *peer) ejectedAt(now time.Time) bool {
 	return now.Before(p.until)
 }
 
-// peer returns an instance of a service; the connection is made by the first call.
+// peer returns an instance of a service; the connection is made by the first call. let go of it with release.
 func (c *Client) peer(service string, node *registry.Node) (*peer, error) {
 	id := c.peerID(service, node)
 	c.mu.Lock()
@@ -88,6 +91,7 @@ func (c *Client) peer(service string, node *registry.Node) (*peer, error) {
 		return nil, problem.Unavailable("CLIENT_CLOSED", "the client is closed")
 	}
 	if p, ok := c.peers[id]; ok {
+		p.held.Add(1)
 		return p, nil
 	}
 	if id.tls && (c.c.TLS == nil || len(node.Metadata) > 0 && node.Metadata[tlsKey] != tlsOn) {
@@ -114,6 +118,7 @@ func (c *Client) peer(service string, node *registry.Node) (*peer, error) {
 	}
 	p := &peer{peerID: id, conn: conn}
 	p.used.Store(time.Now().UnixNano())
+	p.held.Add(1)
 	c.peers[id] = p
 	return p, nil
 }
@@ -137,7 +142,7 @@ func (c *Client) sweep() {
 			c.mu.Lock()
 			var idle []*peer
 			for id, p := range c.peers {
-				if p.running.Load() == 0 && now.UnixNano()-p.used.Load() > int64(idlePeer) {
+				if p.unused() && now.UnixNano()-p.used.Load() > int64(idlePeer) {
 					delete(c.peers, id)
 					idle = append(idle, p)
 				}

@@ -49,7 +49,11 @@ func (s *Server) accept(ln net.Listener, toGRPC, toMicro *queue) {
 // tell tells the wires apart: by what ALPN has agreed on over TLS, and else by the first bytes.
 func (s *Server) tell(conn net.Conn) (_ net.Conn, what string, err error) {
 	if s.tls != nil {
-		return s.shake(conn)
+		told, what, err := s.shake(conn)
+		if err != nil && s.c.NoHandshake != nil {
+			s.c.NoHandshake(conn.RemoteAddr(), err)
+		}
+		return told, what, err
 	}
 	return sniff(conn)
 }

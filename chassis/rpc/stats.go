@@ -155,9 +155,11 @@ func (s Stats) message() *structpb.Struct {
 	}}
 }
 
-// StatsOf asks the server at an address, which is ready when it answers: this is a probe as well. It ends with ctx.
-func StatsOf(ctx context.Context, address string) (Stats, error) {
-	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+// StatsOf asks the server at an address, which is ready when it answers: this is a probe as well. It asks in the clear unless opts have
+// credentials. It ends with ctx.
+func StatsOf(ctx context.Context, address string, opts ...grpc.DialOption) (Stats, error) {
+	conn, err := grpc.NewClient("passthrough:///"+address,
+		append([]grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}, opts...)...)
 	if err != nil {
 		return Stats{}, fmt.Errorf("stats of %s: %w", address, err)
 	}

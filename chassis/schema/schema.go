@@ -37,10 +37,11 @@ type Contract struct {
 	Types *dynamicpb.Types
 }
 
-// Fetch asks the instance at address, host:port. ctx bounds the whole conversation.
-func Fetch(ctx context.Context, address string) (*Contract, error) {
-	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)))
+// Fetch asks the instance at address, host:port, in the clear unless opts have credentials. ctx bounds the whole conversation.
+func Fetch(ctx context.Context, address string, opts ...grpc.DialOption) (*Contract, error) {
+	conn, err := grpc.NewClient("passthrough:///"+address, append([]grpc.DialOption{
+		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
+	}, opts...)...)
 	if err != nil {
 		return nil, fmt.Errorf("reflect on %s: %w", address, err)
 	}

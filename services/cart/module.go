@@ -24,6 +24,7 @@ import (
 func Module() host.Module {
 	return host.Module{
 		Name:       Name,
+		Calls:      []string{"pricing"},
 		Contract:   cartv1.File_shop_cart_v1_cart_proto,
 		Migrations: store.Migrations(),
 		Start:      start,

@@ -28,6 +28,7 @@ import (
 func Module() host.Module {
 	return host.Module{
 		Name:       Name,
+		Calls:      []string{"cart", "inventory", "payment", "pricing"},
 		Contract:   orderv1.File_shop_order_v1_order_proto,
 		Migrations: store.Migrations(),
 		Invariants: Invariants(),

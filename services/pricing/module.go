@@ -23,6 +23,7 @@ import (
 func Module() host.Module {
 	return host.Module{
 		Name:       Name,
+		Calls:      []string{"catalog"},
 		Contract:   pricingv1.File_shop_pricing_v1_pricing_proto,
 		Migrations: store.Migrations(),
 		Invariants: Invariants(),

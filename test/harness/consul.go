@@ -6,7 +6,9 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,6 +36,21 @@ func StartDurableConsul(t testing.TB) *Consul {
 	t.Helper()
 	dir := t.TempDir()
 	return startConsul(t, dir, "-server", "-bootstrap-expect=1", "-data-dir="+dir, "-hcl=performance { raft_multiplier = 1 }")
+}
+
+// StartClosedConsul starts a development agent with the ACLs and the mesh of consul/agent-acl.hcl, and with more settings in HCL: nobody may do
+// anything until it is told who.
+func StartClosedConsul(t testing.TB, more ...string) *Consul {
+	t.Helper()
+	out, err := exec.Command("go", "env", "GOMOD").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	mode := []string{"-dev", "-config-file=" + filepath.Join(filepath.Dir(strings.TrimSpace(string(out))), "consul", "agent-acl.hcl")}
+	for _, m := range more {
+		mode = append(mode, "-hcl="+m)
+	}
+	return startConsul(t, "", mode...)
 }
 
 func startConsul(t testing.TB, dir string, mode ...string) *Consul {

@@ -35,6 +35,7 @@ type System struct {
 	common  []string // flags that every process takes
 	dataDir string
 	key     string // that may do everything
+	tokens  string // folder of those for Consul; empty without ACLs
 }
 
 // OneProcess starts `cleave up` on the embedded defaults, with a folder of its own. The registry is mdns, or consul. More flags may
@@ -78,6 +79,29 @@ func Distributed(t testing.TB, bin string, consul *Consul) *System {
 	return s
 }
 
+// Meshed is Distributed in a mesh: each process has the token that is in the file of its name in the folder tokens, and no more.
+func Meshed(t testing.TB, bin string, consul *Consul, tokens string) *System {
+	t.Helper()
+	s := &System{t: t, bin: bin, Consul: consul, Hosts: map[string]*Process{}, dataDir: t.TempDir(), tokens: tokens}
+	s.common = []string{"--registry", "consul", "--consul-addr", consul.Addr, "--mesh"}
+	for _, m := range Modules() {
+		s.Hosts[m] = s.Run(m)
+	}
+	s.key = NewKey(t, bin, append(s.token("cleave-cli"), s.common...)...)
+	s.StartGateway()
+	s.wait(s.Gateway)
+	s.Import()
+	return s
+}
+
+// token is the flag that gives a process its token.
+func (s *System) token(name string) []string {
+	if s.tokens == "" {
+		return nil
+	}
+	return []string{"--consul-token-file", filepath.Join(s.tokens, name)}
+}
+
 // Split starts a host called main with every module and a broker inside, and the gateway in a process of its own, over Consul, and loads the
 // sample shop: every one of them can die alone.
 func Split(t testing.TB, bin string, consul *Consul) *System {
@@ -109,7 +133,7 @@ func (s *System) RestartGateway() {
 // Run starts a host with one module on the system's own data.
 func (s *System) Run(module string) *Process {
 	s.t.Helper()
-	args := append([]string{"run", "--modules", module, "--data-dir", s.dataDir}, s.common...)
+	args := append([]string{"run", "--modules", module, "--data-dir", s.dataDir}, append(s.token(module), s.common...)...)
 	return Start(s.t, nil, s.bin, append(args, "--broker", Env("CLEAVE_TEST_NATS", "nats://127.0.0.1:4222"))...)
 }
 
@@ -119,7 +143,7 @@ func (s *System) StartGateway() {
 	addr := FreeAddr(s.t)
 	s.Client = NewClient(addr)
 	s.Key = s.key
-	s.Gateway = Start(s.t, nil, s.bin, append([]string{"gateway", "--listen", addr}, s.common...)...)
+	s.Gateway = Start(s.t, nil, s.bin, slices.Concat([]string{"gateway", "--listen", addr}, s.token("gateway"), s.common)...)
 }
 
 // NewKey makes an API key that may do everything, with `cleave apikey create`; flags say where the keys are.
@@ -142,6 +166,12 @@ func (s *System) DataDir() string { return s.dataDir }
 func (s *System) Start(args ...string) *Process {
 	s.t.Helper()
 	return s.StartWith(nil, args...)
+}
+
+// Plain starts a command of the binary with the arguments alone.
+func (s *System) Plain(args ...string) *Process {
+	s.t.Helper()
+	return Start(s.t, nil, s.bin, args...)
 }
 
 // StartWith is Start with environment variables besides ("NAME=value").
@@ -178,7 +208,7 @@ func (s *System) Extracted(extract *Process) (kill func()) {
 // Import loads the sample shop with `cleave shop import --sample`.
 func (s *System) Import() {
 	s.t.Helper()
-	p := Start(s.t, nil, s.bin, append([]string{"shop", "import", "--sample"}, s.common...)...)
+	p := Start(s.t, nil, s.bin, slices.Concat([]string{"shop", "import", "--sample"}, s.token("cleave-cli"), s.common)...)
 	Eventually(s.t, time.Minute, "the sample shop is loaded", p.Exited)
 	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
 		s.t.Fatalf("shop import: exit code %d\n%s", code, p.Output())

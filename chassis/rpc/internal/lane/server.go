@@ -38,6 +38,8 @@ type Method interface {
 type Service struct {
 	// Find returns the method at a path, nil when there is none. It must not keep path.
 	Find func(path []byte) Method
+	// Authorize refuses calls before they are decoded; nil for none.
+	Authorize func(path string, peer *tls.ConnectionState) error
 	// Incoming makes the metadata that a handler sees of what came. It may return its argument.
 	Incoming func(metadata.Metadata) metadata.Metadata
 	Keys     *callctx.Keys
@@ -235,7 +237,13 @@ func (c *Server) call(f frame) error {
 	}
 	call := &serverCall{c: c, id: f.id, m: c.s.Find(path)}
 	var refusal *problem.Error
+	if c.s.Authorize != nil {
+		if err := c.s.Authorize(string(path), c.tls); err != nil {
+			refusal = problem.From(err)
+		}
+	}
 	switch {
+	case refusal != nil:
 	case call.m == nil:
 		refusal = problem.Unimplemented("NO_SUCH_METHOD", "there is no method %s here", path)
 	case call.m.Streamed() != (f.kind == openFrame):

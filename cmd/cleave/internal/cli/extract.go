@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -101,8 +102,8 @@ func (a *app) move(c *cobra.Command, module, to string, start func(settings, str
 	begin := time.Now()
 	err = move.Run(c.Context(), move.Config{
 		Store: store, Registry: se.reg, Module: module, To: to, Author: author(), Steps: steps, Hold: hold, Within: within,
-		Start: start(se.s, to),
-		Say:   func(format string, args ...any) { _, _ = fmt.Fprintf(a.env.Stderr, format+"\n", args...) },
+		Start: start(se.s, to), Stats: se.stats,
+		Say: func(format string, args ...any) { _, _ = fmt.Fprintf(a.env.Stderr, format+"\n", args...) },
 	})
 	if errors.Is(err, move.ErrNowhere) {
 		return problem.Unavailable(rpc.ReasonNotInRegistry, "no instance of %s is in the registry", module)
@@ -158,6 +159,7 @@ func (a *app) spawn(s settings, module, name string) (<-chan error, error) {
 	cmd.Env = append(os.Environ(),
 		"CLEAVE_HOST="+name, "CLEAVE_REGISTRY="+s.Registry, "CLEAVE_CONSUL_ADDR="+s.Consul.Addr, "CLEAVE_CONSUL_TOKEN="+s.Consul.Token,
 		"CLEAVE_MDNS_DOMAIN="+s.MDNS.Domain, "CLEAVE_BROKER="+s.Broker, "CLEAVE_DATA_DIR="+dir, "CLEAVE_DATA_URL="+s.Data.URL,
+		"CLEAVE_MESH="+strconv.FormatBool(s.Mesh),
 	)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

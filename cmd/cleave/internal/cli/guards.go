@@ -13,6 +13,7 @@ import (
 	"go-micro.dev/v4/client"
 
 	"github.com/cleavehq/cleave/chassis/kv"
+	"github.com/cleavehq/cleave/chassis/mesh"
 	"github.com/cleavehq/cleave/chassis/resilience"
 	"github.com/cleavehq/cleave/chassis/rpc"
 )
@@ -79,14 +80,9 @@ func (g *guards) follow(ctx context.Context) error {
 }
 
 // open opens a client.
-func (g *guards) open(p *parts, c rpc.ClientConfig) (*rpc.Client, error) {
+func (g *guards) open(p *parts, c rpc.ClientConfig, as *mesh.Identity) (*rpc.Client, error) {
 	c.Careless = g.off()
-	cl, err := rpc.NewClient(c)
-	if err != nil {
-		return nil, err
-	}
-	p.add(cl.Close)
-	return cl, nil
+	return p.client(c, as)
 }
 
 // wrap puts the guard around a client.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/cleavehq/cleave/chassis/discovery"
 	"github.com/cleavehq/cleave/chassis/events"
+	"github.com/cleavehq/cleave/chassis/mesh"
 	"github.com/cleavehq/cleave/chassis/rpc"
 	"github.com/cleavehq/cleave/chassis/topology"
 )
@@ -52,13 +53,20 @@ func (p *parts) registry(s settings, log *slog.Logger) (registry.Registry, error
 	return r, nil
 }
 
-// client opens a client on a registry. table may be nil.
-func (p *parts) client(r registry.Registry, table *topology.Table, log *slog.Logger) (*rpc.Client, error) {
-	c, err := rpc.NewClient(rpc.ClientConfig{Registry: r, Log: log, Router: table})
+// client opens a client, which shows an identity unless that is nil.
+func (p *parts) client(conf rpc.ClientConfig, as *mesh.Identity) (*rpc.Client, error) {
+	if as != nil {
+		as.Client(&conf)
+	}
+	c, err := rpc.NewClient(conf)
 	if err != nil {
 		return nil, err
 	}
 	p.add(c.Close)
+	if as != nil {
+		stop := as.Renew(c)
+		p.add(func() error { stop(); return nil })
+	}
 	return c, nil
 }
 

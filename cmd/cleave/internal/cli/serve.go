@@ -32,6 +32,9 @@ type serving struct {
 func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serving) (err error) {
 	var p parts
 	defer func() { err = errors.Join(err, p.Close()) }()
+	if err := a.join(ctx, &s, log, what); err != nil {
+		return err
+	}
 	reg, err := p.registry(s, log)
 	if err != nil {
 		return err
@@ -43,6 +46,10 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
+	ids, err := p.identities(s, metrics, log)
+	if err != nil {
+		return err
+	}
 	own, err := p.admin(ctx, s, metrics, log)
 	if err != nil {
 		return err
@@ -83,7 +90,10 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 			Modules: what.modules, Registry: reg, Broker: b, DataURL: s.Data.URL, DataDir: s.Data.Dir, Advertise: s.Advertise,
 			Version: cmp.Or(s.Module.Version, version().Version), HostName: name, Log: log, Metrics: metrics, Fault: points,
 			Remote: !s.Direct, Topology: table, Now: a.env.Now, Guard: guard.client, Gate: guard.gate, Careless: guard.off(), Admin: adminAt(s, own),
-			Comments: comments.All(),
+			Comments: comments.All(), Mesh: ids,
+		}
+		if what.gateway {
+			conf.As = api.Name
 		}
 		if !what.gateway {
 			conf.Listen = s.Listen
@@ -102,7 +112,11 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 		calls = guard.careless(h.Client())
 		guard.instances.Store(&instances{h.Instances})
 	} else {
-		raw, err := guard.open(&p, rpc.ClientConfig{Registry: reg, Log: log, Router: table, Metrics: metrics})
+		as, err := identity(ctx, ids, api.Name)
+		if err != nil {
+			return err
+		}
+		raw, err := guard.open(&p, rpc.ClientConfig{Registry: reg, Log: log, Router: table, Metrics: metrics}, as)
 		if err != nil {
 			return err
 		}
@@ -118,6 +132,9 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 			Admin: adminAt(s, own), Gate: guard.gate, Timeout: guard.patience(),
 		})
 		if err != nil {
+			return err
+		}
+		if err := secured(ctx, ids, &conf); err != nil {
 			return err
 		}
 		gw, err := api.New(conf)

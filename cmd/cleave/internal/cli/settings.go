@@ -27,6 +27,7 @@ type settings struct {
 		Addr  string `koanf:"addr" layers:"local"`
 		Token string `koanf:"token" layers:"local" secret:"true"`
 	} `koanf:"consul"`
+	Mesh bool `koanf:"mesh" layers:"local"`
 	MDNS struct {
 		Domain string `koanf:"domain" layers:"local"`
 	} `koanf:"mdns"`
@@ -107,6 +108,9 @@ func (s settings) Validate() error {
 	}
 	scheme, _, _ := strings.Cut(s.Broker, "://")
 	choice("broker", scheme, embedded, "nats", "tls", "amqp", "amqps")
+	if s.Mesh && s.Registry != registryConsul {
+		errs = append(errs, config.Invalid("mesh", "identities come from Consul: it needs --registry consul"))
+	}
 	if s.Host != "" && !topology.ValidHost(s.Host) {
 		errs = append(errs, config.Invalid("host", "%q has other than a-z, 0-9 and _.+-, or more than 63 of them", s.Host))
 	}
@@ -144,6 +148,7 @@ func globalFlags(f *pflag.FlagSet) {
 	f.String("consul-addr", d.Consul.Addr, "Consul's HTTP address; CONSUL_HTTP_ADDR is read too")
 	f.String("consul-token", "", "Consul ACL token; better in a file")
 	f.String("consul-token-file", "", "file that holds the Consul ACL token")
+	f.Bool("mesh", false, "mutual TLS between modules, with certificates and intentions of Consul; docs/mesh.md")
 	f.String("mdns-domain", d.MDNS.Domain, "keeps registries on one network apart; the stock go-micro tools know only micro")
 	f.String("log-level", d.Log.Level, "debug, info, warn or error")
 	f.String("log-format", d.Log.Format, "text or json")

@@ -59,7 +59,11 @@ imported is told with its line, and the rest goes on; then the exit code is 1.`,
 }
 
 func (a *app) importShop(c *cobra.Command, se *session, in io.Reader, currency string) error {
-	cl, err := se.client(se.reg, nil, se.log)
+	as, err := se.identity(c.Context())
+	if err != nil {
+		return err
+	}
+	cl, err := se.client(se.reg, nil, as, se.log)
 	if err != nil {
 		return err
 	}

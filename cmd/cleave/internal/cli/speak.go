@@ -20,6 +20,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/dynamicpb"
 
+	"github.com/cleavehq/cleave/chassis/mesh"
 	"github.com/cleavehq/cleave/chassis/problem"
 	"github.com/cleavehq/cleave/chassis/rpc"
 	"github.com/cleavehq/cleave/chassis/schema"
@@ -36,6 +37,7 @@ type session struct {
 	s   settings
 	reg registry.Registry
 	log *slog.Logger
+	as  *mesh.Identity // made by identity
 }
 
 func (a *app) session(c *cobra.Command) (*session, error) {
@@ -46,6 +48,7 @@ func (a *app) session(c *cobra.Command) (*session, error) {
 	if !c.Flags().Changed("log-level") && s.Log.Level == "info" {
 		log = slog.New(slog.DiscardHandler) // the answer is what is wanted
 	}
+	ownToken(&s, tokenCLI)
 	se := &session{s: s, log: log}
 	se.reg, err = se.registry(s, log)
 	return se, err
@@ -71,13 +74,17 @@ func (se *session) contract(ctx context.Context, name string) (*schema.Contract,
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
+	dial, err := se.dial(ctx, name)
+	if err != nil {
+		return nil, err
+	}
 	err = problem.Unavailable(rpc.ReasonUnreachable, "%s has no instance that speaks gRPC", name)
 	for _, v := range list {
 		for _, n := range v.Nodes {
 			if !strings.Contains(n.Metadata["protocol"], "grpc") {
 				continue
 			}
-			got, ferr := schema.Fetch(ctx, n.Address)
+			got, ferr := schema.Fetch(ctx, n.Address, dial...)
 			if ferr == nil {
 				return got, nil
 			}
@@ -218,7 +225,11 @@ func (a *app) speak(
 	if err := (protojson.UnmarshalOptions{Resolver: ct.Types}).Unmarshal(body, in); err != nil {
 		return usagef("the request is not the JSON of %s: %w", md.Input().FullName(), err)
 	}
-	cl, err := se.client(se.reg, nil, se.log)
+	as, err := se.identity(c.Context())
+	if err != nil {
+		return err
+	}
+	cl, err := se.client(se.reg, nil, as, se.log)
 	if err != nil {
 		return err
 	}

@@ -74,7 +74,7 @@ func Run(ctx context.Context, c Config) error {
 	c.MaxFailed = cmp.Or(c.MaxFailed, 0.01)
 	c.MaxSlower = cmp.Or(c.MaxSlower, 4)
 	if c.Stats == nil {
-		c.Stats = rpc.StatsOf
+		c.Stats = func(ctx context.Context, address string) (rpc.Stats, error) { return rpc.StatsOf(ctx, address) }
 	}
 	if err := c.check(); err != nil {
 		return err

@@ -1,0 +1,164 @@
+package mesh
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/hashicorp/consul/api"
+)
+
+const (
+	consulWait   = 5 * time.Minute // of one blocking query
+	consulAnswer = 10 * time.Second
+	consulAgain  = 500 * time.Millisecond
+)
+
+// Consul is the Source of Consul's built-in CA and of its intentions. Its token needs service:write for the services whose certificates are
+// asked for, and service:read for all.
+//
+// The agent makes a service's key and hands it out with the certificate, so that it is asked on loopback, or over TLS. It gets a new one
+// signed when the old has lived for long enough, or the root has changed; leaf_cert_ttl is 72 h unless Consul is told otherwise, 1 h at least.
+type Consul struct {
+	client *api.Client
+	log    *slog.Logger
+}
+
+var _ Source = (*Consul)(nil)
+
+// NewConsul doesn't speak to Consul yet. log gets outages and returns; nil discards.
+func NewConsul(client *api.Client, log *slog.Logger) *Consul {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &Consul{client, log}
+}
+
+// Leaf implements Source: GET /v1/agent/connect/ca/leaf/SERVICE.
+func (c *Consul) Leaf(ctx context.Context, service string, fn func(tls.Certificate)) error {
+	return follow(ctx, c.log, "certificate of "+service, func(q *api.QueryOptions) (tls.Certificate, *api.QueryMeta, error) {
+		leaf, meta, err := c.client.Agent().ConnectCALeaf(service, q)
+		if err != nil {
+			return tls.Certificate{}, nil, err
+		}
+		pair, err := tls.X509KeyPair([]byte(leaf.CertPEM), []byte(leaf.PrivateKeyPEM))
+		return pair, meta, err
+	}, fn)
+}
+
+// Roots implements Source: GET /v1/agent/connect/ca/roots.
+func (c *Consul) Roots(ctx context.Context, fn func(Roots)) error {
+	return follow(ctx, c.log, "roots", func(q *api.QueryOptions) (Roots, *api.QueryMeta, error) {
+		list, meta, err := c.client.Agent().ConnectCARoots(q)
+		if err != nil {
+			return Roots{}, nil, err
+		}
+		out := Roots{TrustDomain: list.TrustDomain}
+		for _, r := range list.Roots {
+			block, _ := pem.Decode([]byte(r.RootCertPEM))
+			if block == nil {
+				return Roots{}, nil, fmt.Errorf("the root %s is no PEM", r.ID)
+			}
+			cert, err := x509.ParseCertificate(block.Bytes)
+			if err != nil {
+				return Roots{}, nil, fmt.Errorf("the root %s: %w", r.ID, err)
+			}
+			out.Certs = append(out.Certs, cert)
+		}
+		return out, meta, nil
+	}, fn)
+}
+
+// Intentions implements Source: GET /v1/connect/intentions. Those with permissions of layer 7 count as denials, as they do at Consul's own
+// authorize endpoint: this side sees no HTTP. Those of sources in other clusters are about nobody here.
+func (c *Consul) Intentions(ctx context.Context, fn func(Intentions)) error {
+	return follow(ctx, c.log, "intentions", func(q *api.QueryOptions) (Intentions, *api.QueryMeta, error) {
+		list, meta, err := c.client.Connect().Intentions(q)
+		if err != nil {
+			return Intentions{}, nil, err
+		}
+		otherwise, err := c.otherwise(q.Context())
+		if err != nil {
+			return Intentions{}, nil, err
+		}
+		var out []Intention
+		for _, i := range list {
+			if i.SourcePeer == "" && i.SourceSamenessGroup == "" {
+				out = append(out, Intention{
+					Source: i.SourceName, Destination: i.DestinationName, Allow: i.Action == api.IntentionActionAllow && len(i.Permissions) == 0,
+				})
+			}
+		}
+		return NewIntentions(out, otherwise), meta, nil
+	}, fn)
+}
+
+// otherwise finds the default out: what Consul says of two services that nobody has heard of. An intention of * to * would decide that as well,
+// and then it decides all that the default might.
+func (c *Consul) otherwise(ctx context.Context) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, consulAnswer)
+	defer cancel()
+	ok, _, err := c.client.Connect().IntentionCheck(
+		&api.IntentionCheck{Source: uuid.NewString(), Destination: uuid.NewString()}, (&api.QueryOptions{}).WithContext(ctx))
+	var status api.StatusError
+	if errors.As(err, &status) && status.Code == 403 {
+		return false, nil // who may not know is told the careful answer
+	}
+	return ok, err
+}
+
+// follow asks again and again, with blocking queries, and tells fn of each answer that is new.
+// https://developer.hashicorp.com/consul/api-docs/features/blocking
+func follow[T any](
+	ctx context.Context, log *slog.Logger, what string, ask func(*api.QueryOptions) (T, *api.QueryMeta, error), fn func(T),
+) error {
+	var index uint64
+	away := false
+	for ctx.Err() == nil {
+		limit := consulAnswer
+		if index > 0 {
+			limit += consulWait + consulWait/16
+		}
+		one, cancel := context.WithTimeout(ctx, limit)
+		got, meta, err := ask((&api.QueryOptions{WaitIndex: index, WaitTime: consulWait}).WithContext(one))
+		cancel()
+		if err == nil && meta.LastIndex < index {
+			err = fmt.Errorf("its index went backwards, from %d to %d", index, meta.LastIndex)
+		}
+		if err != nil {
+			if index = 0; ctx.Err() != nil {
+				break
+			}
+			if !away {
+				log.WarnContext(ctx, "Consul doesn't answer for the mesh; what it said last holds", "what", what, "error", err)
+			}
+			away = true
+			wait(ctx, consulAgain)
+			continue
+		}
+		if away {
+			log.InfoContext(ctx, "Consul answers for the mesh again", "what", what)
+		}
+		away = false
+		if next := max(meta.LastIndex, 1); next != index {
+			index = next
+			fn(got)
+		}
+	}
+	return ctx.Err()
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
