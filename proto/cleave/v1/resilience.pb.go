@@ -254,17 +254,17 @@ var file_cleave_v1_resilience_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
 		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
 		ExtensionType: (*Resilience)(nil),
-		Field:         58231,
+		Field:         58232,
 		Name:          "cleave.v1.resilience",
-		Tag:           "bytes,58231,opt,name=resilience",
+		Tag:           "bytes,58232,opt,name=resilience",
 		Filename:      "cleave/v1/resilience.proto",
 	},
 	{
 		ExtendedType:  (*descriptorpb.ServiceOptions)(nil),
 		ExtensionType: (*Resilience)(nil),
-		Field:         58231,
+		Field:         58232,
 		Name:          "cleave.v1.service_resilience",
-		Tag:           "bytes,58231,opt,name=service_resilience",
+		Tag:           "bytes,58232,opt,name=service_resilience",
 		Filename:      "cleave/v1/resilience.proto",
 	},
 }
@@ -273,7 +273,7 @@ var file_cleave_v1_resilience_proto_extTypes = []protoimpl.ExtensionInfo{
 var (
 	// Resilience of one method.
 	//
-	// optional cleave.v1.Resilience resilience = 58231;
+	// optional cleave.v1.Resilience resilience = 58232;
 	E_Resilience = &file_cleave_v1_resilience_proto_extTypes[0]
 )
 
@@ -281,7 +281,7 @@ var (
 var (
 	// Resilience of the methods of a service that don't say otherwise.
 	//
-	// optional cleave.v1.Resilience service_resilience = 58231;
+	// optional cleave.v1.Resilience service_resilience = 58232;
 	E_ServiceResilience = &file_cleave_v1_resilience_proto_extTypes[1]
 )
 
@@ -315,9 +315,9 @@ const file_cleave_v1_resilience_proto_rawDesc = "" +
 	"\x0fPRIORITY_NORMAL\x10\x02\x12\x15\n" +
 	"\x11PRIORITY_CRITICAL\x10\x03:W\n" +
 	"\n" +
-	"resilience\x12\x1e.google.protobuf.MethodOptions\x18\xf7\xc6\x03 \x01(\v2\x15.cleave.v1.ResilienceR\n" +
+	"resilience\x12\x1e.google.protobuf.MethodOptions\x18\xf8\xc6\x03 \x01(\v2\x15.cleave.v1.ResilienceR\n" +
 	"resilience:g\n" +
-	"\x12service_resilience\x12\x1f.google.protobuf.ServiceOptions\x18\xf7\xc6\x03 \x01(\v2\x15.cleave.v1.ResilienceR\x11serviceResilienceB5Z3github.com/cleavehq/cleave/proto/cleave/v1;cleavev1b\x06proto3"
+	"\x12service_resilience\x12\x1f.google.protobuf.ServiceOptions\x18\xf8\xc6\x03 \x01(\v2\x15.cleave.v1.ResilienceR\x11serviceResilienceB5Z3github.com/cleavehq/cleave/proto/cleave/v1;cleavev1b\x06proto3"
 
 var (
 	file_cleave_v1_resilience_proto_rawDescOnce sync.Once

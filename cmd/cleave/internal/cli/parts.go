@@ -16,7 +16,6 @@ import (
 	"github.com/cleavehq/cleave/chassis/events"
 	"github.com/cleavehq/cleave/chassis/mesh"
 	"github.com/cleavehq/cleave/chassis/rpc"
-	"github.com/cleavehq/cleave/chassis/topology"
 )
 
 // parts are what a command has opened, and closes in the other order.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cleavehq/cleave/chassis/rpc"
 	catalogv1 "github.com/cleavehq/cleave/proto/shop/catalog/v1"
 	inventoryv1 "github.com/cleavehq/cleave/proto/shop/inventory/v1"
 	"github.com/cleavehq/cleave/services/catalog/shopify"
@@ -63,7 +64,7 @@ func (a *app) importShop(c *cobra.Command, se *session, in io.Reader, currency s
 	if err != nil {
 		return err
 	}
-	cl, err := se.client(se.reg, nil, as, se.log)
+	cl, err := se.client(rpc.ClientConfig{Registry: se.reg, Log: se.log}, as)
 	if err != nil {
 		return err
 	}

@@ -229,7 +229,7 @@ func (a *app) speak(
 	if err != nil {
 		return err
 	}
-	cl, err := se.client(se.reg, nil, as, se.log)
+	cl, err := se.client(rpc.ClientConfig{Registry: se.reg, Log: se.log}, as)
 	if err != nil {
 		return err
 	}
