@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go-micro.dev/v4/client"
 	"go-micro.dev/v4/registry"
 	"golang.org/x/net/netutil"
@@ -44,7 +43,7 @@ type Config struct {
 	// Client calls the services; chassis/rpc's.
 	Client client.Client
 	Log    *slog.Logger
-	// Metrics is what /metrics shows and the gateway adds to; default a new one.
+	// Metrics is what the gateway adds to; default a new one.
 	Metrics *prometheus.Registry
 	// Version is in the registry and in /openapi.json; default "dev".
 	Version string
@@ -92,7 +91,6 @@ type Config struct {
 type Gateway struct {
 	c        Config
 	metrics  *metrics
-	scrape   http.Handler
 	table    atomic.Pointer[table] // nil until the registry has answered
 	contract *contracts
 	changes  chan struct{} // the registry has changed, or a contract has come
@@ -144,7 +142,7 @@ func New(c Config) (*Gateway, error) {
 	changes := make(chan struct{}, 1)
 	g := &Gateway{
 		streams: newStreams(c.MaxStreams), slowFrom: slowFrom, writeFor: writeTimeout,
-		c: c, guard: who, rates: limit.New(), metrics: m, scrape: promhttp.HandlerFor(c.Metrics, promhttp.HandlerOpts{}), changes: changes,
+		c: c, guard: who, rates: limit.New(), metrics: m, changes: changes,
 		contract: newContracts(m, c.Log, func() { poke(changes) }), inFlight: make(chan struct{}, c.MaxInFlight),
 	}
 	if c.Overrides == nil {

@@ -28,8 +28,11 @@ const (
 	reasonNotReady  = "NOT_READY"
 )
 
-// Handler serves the routes, and beside them /, /openapi.json, /healthz, /readyz and /metrics.
-func (g *Gateway) Handler() http.Handler {
+// Handler serves the routes, and beside them /, /openapi.json, /healthz and /readyz. What those who run the gateway read is AdminHandlers'.
+func (g *Gateway) Handler() http.Handler { return g.handle((*exchange).serve) }
+
+// handle guards whatever serves requests: it counts them, and answers when serve panics.
+func (g *Gateway) handle(serve func(*exchange)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := g.c.Now()
 		x := &exchange{g: g, w: &recorder{ResponseWriter: w, within: g.writeFor}, route: "none", release: func() {}}
@@ -41,7 +44,7 @@ func (g *Gateway) Handler() http.Handler {
 				x.panicked(p)
 			}
 		}()
-		x.serve()
+		serve(x)
 	})
 }
 
@@ -126,14 +129,12 @@ func saneID(id string) bool {
 const (
 	indexPage    = "/"
 	openapiPage  = "/openapi.json"
-	metricsPage  = "/metrics"
-	policyPage   = "/admin/policy"
 	livenessPage = "/healthz"
 	readyPage    = "/readyz"
 )
 
 func ownPages() []string {
-	return []string{indexPage, openapiPage, metricsPage, livenessPage, readyPage, policyPage}
+	return []string{indexPage, openapiPage, livenessPage, readyPage}
 }
 
 func (x *exchange) serve() {
@@ -170,10 +171,6 @@ func (x *exchange) serve() {
 		x.own(x.index)
 	case openapiPage:
 		x.own(x.document)
-	case metricsPage:
-		x.own(func() { x.g.scrape.ServeHTTP(x.w, x.r) })
-	case policyPage:
-		x.own(x.policies)
 	default:
 		x.routed()
 	}

@@ -123,6 +123,9 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 				return err
 			}
 		}
+		for pattern, page := range gw.AdminHandlers() {
+			own.Handle(pattern, page)
+		}
 		g.Go(func() error { return gw.Serve(ctx, ln) })
 	}
 	g.Go(func() error { return a.started(ctx, s, log, what, ln, calls, brokerIs) })
