@@ -44,6 +44,7 @@ func (g *Gateway) authorise(ctx context.Context, r *http.Request, h http.Header,
 // admitted lets a request through to a method, with the metadata that say who sends it, or answers why not. Every way to a method leads by it.
 func (x *exchange) admitted(e *endpoint) bool {
 	ctx, who, err := x.g.authorise(x.r.Context(), x.r, x.w.Header(), e.policy)
+	x.who, x.streams = who, e.desc.IsStreamingClient() || e.desc.IsStreamingServer()
 	if err == nil {
 		err = x.g.limited(x.r, x.w.Header(), who, e.policy)
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -17,6 +18,7 @@ import (
 	"go-micro.dev/v4/registry"
 	"golang.org/x/net/netutil"
 
+	"github.com/cleavehq/cleave/api/internal/accesslog"
 	"github.com/cleavehq/cleave/api/internal/guard"
 	"github.com/cleavehq/cleave/api/internal/limit"
 	"github.com/cleavehq/cleave/api/internal/policy"
@@ -83,6 +85,13 @@ type Config struct {
 	Overrides kv.Watcher
 	// Origins are those whose pages may call from a browser (CORS), such as "https://shop.example", or "*" for every one; none by default.
 	Origins []string
+	// AccessLog is where a JSON line goes for each request that failed or was slow, and for AccessShare of the others; nil for no such lines.
+	// It may block: nobody waits for it, what doesn't fit is dropped and counted. docs/edge.md has the fields.
+	AccessLog io.Writer
+	// AccessShare of the requests that are neither failed nor slow get a line, 0 to 1; default none.
+	AccessShare float64
+	// SlowRequest is how long a request takes at least that is slow; default 1 s. A stream never is.
+	SlowRequest time.Duration
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 }
@@ -97,7 +106,8 @@ type Gateway struct {
 	inFlight chan struct{}
 	draining atomic.Bool
 	streams  *streams
-	slowFrom time.Duration // slowFrom and writeTimeout, but in tests
+	access   *accesslog.Log // nil for none
+	slowFrom time.Duration  // slowFrom and writeTimeout, but in tests
 	writeFor time.Duration
 
 	guard     *guard.Guard
@@ -122,6 +132,7 @@ func New(c Config) (*Gateway, error) {
 	c.ReadTimeout = cmp.Or(c.ReadTimeout, 30*time.Second)
 	c.Heartbeat = cmp.Or(c.Heartbeat, 15*time.Second)
 	c.StreamGrace = cmp.Or(c.StreamGrace, 5*time.Second)
+	c.SlowRequest = cmp.Or(c.SlowRequest, time.Second)
 	if c.Origin == nil {
 		c.Origin = func(r *http.Request) bool { return sameOrigin(r) || lists(c.Origins, r.Header.Get("Origin")) }
 	}
@@ -139,9 +150,13 @@ func New(c Config) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
+	var access *accesslog.Log
+	if c.AccessLog != nil {
+		access = accesslog.New(accesslog.Config{To: c.AccessLog, Share: c.AccessShare, Slow: c.SlowRequest, Dropped: m.unlogged.Inc})
+	}
 	changes := make(chan struct{}, 1)
 	g := &Gateway{
-		streams: newStreams(c.MaxStreams), slowFrom: slowFrom, writeFor: writeTimeout,
+		access: access, streams: newStreams(c.MaxStreams), slowFrom: slowFrom, writeFor: writeTimeout,
 		c: c, guard: who, rates: limit.New(), metrics: m, changes: changes,
 		contract: newContracts(m, c.Log, func() { poke(changes) }), inFlight: make(chan struct{}, c.MaxInFlight),
 	}
@@ -187,6 +202,7 @@ func (g *Gateway) Serve(ctx context.Context, ln net.Listener) error {
 	}
 	cancel()
 	<-kept
+	g.access.Flush()
 	return errors.Join(err, <-watched)
 }
 

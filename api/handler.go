@@ -38,7 +38,7 @@ func (g *Gateway) handle(serve func(*exchange)) http.Handler {
 		x := &exchange{g: g, w: &recorder{ResponseWriter: w, within: g.writeFor}, route: "none", release: func() {}}
 		x.r = r.WithContext(x.begin(r))
 		x.rpc = protocol.Of(x.w, x.r, g.c.MaxBody)
-		defer func() { g.metrics.done(r.Method, x.route, x.w.status, g.c.Now().Sub(start)) }()
+		defer x.done(start)
 		defer func() {
 			if p := recover(); p != nil {
 				x.panicked(p)
@@ -59,12 +59,14 @@ type exchange struct {
 	rpc     protocol.Call // nil when the request is none, or is not known to be one yet
 	release func()        // gives back the place among the requests in flight
 	broken  bool          // a stream failed after it had begun
+	noted                 // for the access log
 }
 
 // recorder remembers the status, and gives every write its time: a client that doesn't read must not keep us.
 type recorder struct {
 	http.ResponseWriter
 	status int
+	bytes  int64         // of the body
 	within time.Duration // of one write
 }
 
@@ -92,7 +94,9 @@ func (w *recorder) Write(b []byte) (int, error) {
 		w.status = http.StatusOK
 	}
 	w.timed()
-	return w.ResponseWriter.Write(b)
+	n, err := w.ResponseWriter.Write(b)
+	w.bytes += int64(n)
+	return n, err
 }
 
 // Unwrap is for http.ResponseController.
@@ -247,6 +251,7 @@ func (x *exchange) fail(err error) { x.failWith(problem.HTTPStatus(problem.From(
 
 func (x *exchange) failWith(status int, err error) {
 	p := problem.From(err)
+	x.problemStatus, x.reason = status, p.Reason
 	x.g.metrics.refused.WithLabelValues(p.Reason).Inc()
 	level := slog.LevelDebug
 	if status >= http.StatusInternalServerError && p.Reason != reasonNotReady {

@@ -114,7 +114,7 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 		if err != nil {
 			return err
 		}
-		gw, err := api.New(conf)
+		gw, err := api.New(a.logged(s, conf))
 		if err != nil {
 			return err
 		}
