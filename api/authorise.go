@@ -52,7 +52,7 @@ func (x *exchange) admitted(e *endpoint) bool {
 		x.fail(err)
 		return false
 	}
-	x.r = x.r.WithContext(ctx)
+	x.in(ctx)
 	return true
 }
 

@@ -107,7 +107,8 @@ type Gateway struct {
 	draining atomic.Bool
 	streams  *streams
 	access   *accesslog.Log // nil for none
-	slowFrom time.Duration  // slowFrom and writeTimeout, but in tests
+	fixed    fixed
+	slowFrom time.Duration // slowFrom and writeTimeout, but in tests
 	writeFor time.Duration
 
 	guard     *guard.Guard
@@ -156,7 +157,7 @@ func New(c Config) (*Gateway, error) {
 	}
 	changes := make(chan struct{}, 1)
 	g := &Gateway{
-		access: access, streams: newStreams(c.MaxStreams), slowFrom: slowFrom, writeFor: writeTimeout,
+		access: access, fixed: newFixed(), streams: newStreams(c.MaxStreams), slowFrom: slowFrom, writeFor: writeTimeout,
 		c: c, guard: who, rates: limit.New(), metrics: m, changes: changes,
 		contract: newContracts(m, c.Log, func() { poke(changes) }), inFlight: make(chan struct{}, c.MaxInFlight),
 	}

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -35,7 +34,7 @@ func (g *Gateway) Handler() http.Handler { return g.handle((*exchange).serve) }
 func (g *Gateway) handle(serve func(*exchange)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := g.c.Now()
-		x := &exchange{g: g, w: &recorder{ResponseWriter: w, within: g.writeFor}, route: "none", release: func() {}}
+		x := &exchange{g: g, w: &recorder{ResponseWriter: w, within: g.writeFor}, route: "none"}
 		x.r = r.WithContext(x.begin(r))
 		x.rpc = protocol.Of(x.w, x.r, g.c.MaxBody)
 		defer x.done(start)
@@ -56,10 +55,10 @@ type exchange struct {
 	id    string // X-Request-Id
 	route string // template of the route, for the metrics
 
-	rpc     protocol.Call // nil when the request is none, or is not known to be one yet
-	release func()        // gives back the place among the requests in flight
-	broken  bool          // a stream failed after it had begun
-	noted                 // for the access log
+	rpc    protocol.Call // nil when the request is none, or is not known to be one yet
+	placed bool          // it has a place among the requests in flight
+	broken bool          // a stream failed after it had begun
+	noted                // for the access log
 }
 
 // recorder remembers the status, and gives every write its time: a client that doesn't read must not keep us.
@@ -68,6 +67,7 @@ type recorder struct {
 	status int
 	bytes  int64         // of the body
 	within time.Duration // of one write
+	since  time.Time     // when it was last set
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -79,12 +79,19 @@ func (w *recorder) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
+// timed leaves the deadline as it is when that is as good as new: a small answer is two writes.
 func (w *recorder) timed() {
-	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(w.within)) // a test's writer has none
+	now := time.Now()
+	if now.Sub(w.since) < w.within/64 {
+		return
+	}
+	w.since = now
+	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(now.Add(w.within)) // a test's writer has none
 }
 
 // written says that what was written is out: HTTP/2 would reset a stream at the deadline of its last write, however well that went.
 func (w *recorder) written() {
+	w.since = time.Time{}
 	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Time{}) // a test's writer has none
 }
 
@@ -113,7 +120,7 @@ func (x *exchange) begin(r *http.Request) context.Context {
 	h := x.w.Header()
 	h.Set(requestIDHeader, id)
 	h.Set("Traceparent", telemetry.Traceparent(ctx))
-	secure(h, r)
+	x.g.fixed.secure(h, r)
 	x.g.shared(h, r)
 	md := metadata.Metadata{requestIDHeader: id}
 	if session := r.Header.Get(sessionHeader); saneID(session) {
@@ -156,11 +163,8 @@ func (x *exchange) serve() {
 	}
 	select {
 	case x.g.inFlight <- struct{}{}:
+		x.placed = true
 		x.g.metrics.inFlight.Inc()
-		x.release = sync.OnceFunc(func() {
-			<-x.g.inFlight
-			x.g.metrics.inFlight.Dec()
-		})
 		defer x.release()
 	default:
 		x.fail(problem.Unavailable("OVERLOADED", "the gateway serves %d requests already", cap(x.g.inFlight)))
@@ -177,6 +181,23 @@ func (x *exchange) serve() {
 		x.own(x.document)
 	default:
 		x.routed()
+	}
+}
+
+// release gives back the place among the requests in flight, once.
+func (x *exchange) release() {
+	if !x.placed {
+		return
+	}
+	x.placed = false
+	<-x.g.inFlight
+	x.g.metrics.inFlight.Dec()
+}
+
+// in goes on with ctx. A request is copied for it, and need not be when nothing was added.
+func (x *exchange) in(ctx context.Context) {
+	if ctx != x.r.Context() {
+		x.r = x.r.WithContext(ctx)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -51,6 +52,10 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 		return err
 	}
 	var ln net.Listener
+	if what.gateway {
+		b := ballast()
+		defer runtime.KeepAlive(b)
+	}
 	if what.gateway { // before anything is started: a port that is taken is the most common mistake
 		if ln, err = listen(ctx, s.Listen); err != nil {
 			return err
@@ -151,6 +156,7 @@ func (p *parts) admin(ctx context.Context, s settings, metrics *prometheus.Regis
 	}
 	p.add(own.Close)
 	own.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{EnableOpenMetrics: true, Registry: metrics}))
+	own.Handle("GET /profile", admin.Profile())
 	return own, nil
 }
 
