@@ -21,6 +21,9 @@ func (x *exchange) done(start time.Time) {
 	end := x.g.c.Now()
 	took := end.Sub(start)
 	x.g.metrics.done(x.r.Method, x.route, x.w.status, took)
+	if x.route == livenessPage || x.route == readyPage { // whoever asks for them asks all the time
+		return
+	}
 	if !x.g.access.Wants(end, x.w.status, x.problemStatus, took, x.streams) {
 		return
 	}
