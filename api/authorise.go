@@ -49,6 +49,7 @@ func (x *exchange) admitted(e *endpoint) bool {
 		return false
 	}
 	ctx, who, err := x.g.authorise(x.r.Context(), x.r, x.w.Header(), e.policy)
+	x.who, x.streams = who, e.desc.IsStreamingClient() || e.desc.IsStreamingServer()
 	if err == nil {
 		err = x.g.limited(x.r, x.w.Header(), who, e.policy)
 	}
@@ -56,7 +57,7 @@ func (x *exchange) admitted(e *endpoint) bool {
 		x.fail(err)
 		return false
 	}
-	x.r = x.r.WithContext(x.levelled(ctx, e))
+	x.in(x.levelled(ctx, e))
 	return true
 }
 

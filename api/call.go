@@ -54,7 +54,10 @@ func (x *exchange) call(e *endpoint, values []string) {
 		x.failWith(status, err)
 		return
 	}
-	query, err := url.ParseQuery(x.r.URL.RawQuery)
+	query := url.Values{}
+	if x.r.URL.RawQuery != "" {
+		query, err = url.ParseQuery(x.r.URL.RawQuery)
+	}
 	if err != nil || !utf8.ValidString(x.r.URL.RawQuery) {
 		x.fail(problem.InvalidArgument("BAD_QUERY", "the query is not percent-encoded as it should be"))
 		return
@@ -77,7 +80,7 @@ func (x *exchange) call(e *endpoint, values []string) {
 		x.fail(err)
 		return
 	}
-	x.r = x.r.WithContext(ctx)
+	x.in(ctx)
 	if form != nil {
 		x.stream(e, in, form)
 		return
@@ -151,6 +154,9 @@ func (x *exchange) upstream(err error) error {
 
 // body reads the body of a request. status goes with err.
 func (x *exchange) body(e *endpoint) (_ []byte, status int, err error) {
+	if x.r.Body == http.NoBody {
+		return nil, 0, nil
+	}
 	tooLarge := problem.InvalidArgument("BODY_TOO_LARGE", "the body has more than %d bytes", x.g.c.MaxBody)
 	if x.r.ContentLength > x.g.c.MaxBody { // it need not be read
 		return nil, http.StatusRequestEntityTooLarge, tooLarge
@@ -207,6 +213,9 @@ func isJSON(contentType []string) bool {
 // quality is how much the Accept headers want a media type, from 0 to 1: what is said of it most closely decides (RFC 9110 section 12.5.1).
 // No header, or nonsense, lets all through.
 func quality(accept []string, media string) float64 {
+	if len(accept) == 0 || len(accept) == 1 && (accept[0] == "*/*" || accept[0] == media) {
+		return 1
+	}
 	kind, _, _ := strings.Cut(media, "/")
 	closest, best, some := 0, 0.0, false
 	for part := range strings.SplitSeq(strings.Join(accept, ","), ",") {

@@ -59,5 +59,6 @@
 //	slow client    10 s     of one message of a stream: it is told, and dropped
 //	streams' end   5 s      StreamGrace, when the gateway stops
 //	connections    10,000   MaxConns; further ones wait in the kernel's queue
+//	access log     1 MiB    that nobody takes; further lines are dropped and counted; 100 lines a second of requests that were refused
 //	contract       16 MiB   one answer of reflection; 1,024 files, 256 services
 package api

@@ -16,12 +16,20 @@ const (
 	noPage     = "default-src 'none'; frame-ancestors 'none'" // an answer is data, whatever a browser takes it for
 )
 
+// fixed are values of headers that are the same in every answer, made once. Nobody writes into them: http.Header's Set replaces, and Add copies
+// what has no room.
+type fixed struct{ nosniff, policy, frame, referrer []string }
+
+func newFixed() fixed {
+	return fixed{nosniff: []string{"nosniff"}, policy: []string{noPage}, frame: []string{"DENY"}, referrer: []string{"no-referrer"}}
+}
+
 // secure sets the headers that keep a browser from making something else of an answer.
-func secure(h http.Header, r *http.Request) {
-	h["X-Content-Type-Options"] = []string{"nosniff"}
-	h["Content-Security-Policy"] = []string{noPage}
-	h["X-Frame-Options"] = []string{"DENY"}
-	h["Referrer-Policy"] = []string{"no-referrer"}
+func (f *fixed) secure(h http.Header, r *http.Request) {
+	h["X-Content-Type-Options"] = f.nosniff
+	h["Content-Security-Policy"] = f.policy
+	h["X-Frame-Options"] = f.frame
+	h["Referrer-Policy"] = f.referrer
 	if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
 		// net/http takes a Content-Length beside it away unseen. What follows such a request on its connection may be a part of it to
 		// somebody in front of us, so that nothing is read from there any more (RFC 9112, 6.1 and 11.2).

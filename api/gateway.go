@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -13,12 +14,12 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go-micro.dev/v4/client"
 	"go-micro.dev/v4/registry"
 	"golang.org/x/net/netutil"
 	"google.golang.org/grpc/credentials"
 
+	"github.com/cleavehq/cleave/api/internal/accesslog"
 	"github.com/cleavehq/cleave/api/internal/guard"
 	"github.com/cleavehq/cleave/api/internal/limit"
 	"github.com/cleavehq/cleave/api/internal/policy"
@@ -48,7 +49,7 @@ type Config struct {
 	// Gate lets unary calls in, as many of each service as the services can do, the least important refused first; nil lets all in.
 	Gate *resilience.Gate
 	Log  *slog.Logger
-	// Metrics is what /metrics shows and the gateway adds to; default a new one.
+	// Metrics is what the gateway adds to; default a new one.
 	Metrics *prometheus.Registry
 	// Version is in the registry and in /openapi.json; default "dev".
 	Version string
@@ -90,6 +91,13 @@ type Config struct {
 	Origins []string
 	// Credentials are those for connections that ask instances of a service for its contract; nil for connections in the clear.
 	Credentials func(service string) credentials.TransportCredentials
+	// AccessLog is where a JSON line goes for each request that failed or was slow, and for AccessShare of the others; nil for no such lines.
+	// It may block: nobody waits for it, what doesn't fit is dropped and counted. docs/edge.md has the fields.
+	AccessLog io.Writer
+	// AccessShare of the requests that are neither failed nor slow get a line, 0 to 1; default none.
+	AccessShare float64
+	// SlowRequest is how long a request takes at least that is slow; default 1 s. A stream never is.
+	SlowRequest time.Duration
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 }
@@ -98,13 +106,14 @@ type Config struct {
 type Gateway struct {
 	c        Config
 	metrics  *metrics
-	scrape   http.Handler
 	table    atomic.Pointer[table] // nil until the registry has answered
 	contract *contracts
 	changes  chan struct{} // the registry has changed, or a contract has come
 	inFlight chan struct{}
 	draining atomic.Bool
 	streams  *streams
+	access   *accesslog.Log // nil for none
+	fixed    fixed
 	slowFrom time.Duration // slowFrom and writeTimeout, but in tests
 	writeFor time.Duration
 
@@ -130,6 +139,7 @@ func New(c Config) (*Gateway, error) {
 	c.ReadTimeout = cmp.Or(c.ReadTimeout, 30*time.Second)
 	c.Heartbeat = cmp.Or(c.Heartbeat, 15*time.Second)
 	c.StreamGrace = cmp.Or(c.StreamGrace, 5*time.Second)
+	c.SlowRequest = cmp.Or(c.SlowRequest, time.Second)
 	if c.Origin == nil {
 		c.Origin = func(r *http.Request) bool { return sameOrigin(r) || lists(c.Origins, r.Header.Get("Origin")) }
 	}
@@ -147,10 +157,14 @@ func New(c Config) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
+	var access *accesslog.Log
+	if c.AccessLog != nil {
+		access = accesslog.New(accesslog.Config{To: c.AccessLog, Share: c.AccessShare, Slow: c.SlowRequest, Dropped: m.unlogged.Inc})
+	}
 	changes := make(chan struct{}, 1)
 	g := &Gateway{
-		streams: newStreams(c.MaxStreams), slowFrom: slowFrom, writeFor: writeTimeout,
-		c: c, guard: who, rates: limit.New(), metrics: m, scrape: promhttp.HandlerFor(c.Metrics, promhttp.HandlerOpts{}), changes: changes,
+		access: access, fixed: newFixed(), streams: newStreams(c.MaxStreams), slowFrom: slowFrom, writeFor: writeTimeout,
+		c: c, guard: who, rates: limit.New(), metrics: m, changes: changes,
 		contract: newContracts(m, c.Log, c.Credentials, func() { poke(changes) }), inFlight: make(chan struct{}, c.MaxInFlight),
 	}
 	if c.Overrides == nil {
@@ -195,6 +209,7 @@ func (g *Gateway) Serve(ctx context.Context, ln net.Listener) error {
 	}
 	cancel()
 	<-kept
+	g.access.Flush()
 	return errors.Join(err, <-watched)
 }
 

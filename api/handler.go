@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,20 +27,23 @@ const (
 	reasonNotReady  = "NOT_READY"
 )
 
-// Handler serves the routes, and beside them /, /openapi.json, /healthz, /readyz and /metrics.
-func (g *Gateway) Handler() http.Handler {
+// Handler serves the routes, and beside them /, /openapi.json, /healthz and /readyz. What those who run the gateway read is AdminHandlers'.
+func (g *Gateway) Handler() http.Handler { return g.handle((*exchange).serve) }
+
+// handle guards whatever serves requests: it counts them, and answers when serve panics.
+func (g *Gateway) handle(serve func(*exchange)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := g.c.Now()
-		x := &exchange{g: g, w: &recorder{ResponseWriter: w, within: g.writeFor}, route: "none", release: func() {}}
+		x := &exchange{g: g, w: &recorder{ResponseWriter: w, within: g.writeFor}, route: "none"}
 		x.r = r.WithContext(x.begin(r))
 		x.rpc = protocol.Of(x.w, x.r, g.c.MaxBody)
-		defer func() { g.metrics.done(r.Method, x.route, x.w.status, g.c.Now().Sub(start)) }()
+		defer x.done(start)
 		defer func() {
 			if p := recover(); p != nil {
 				x.panicked(p)
 			}
 		}()
-		x.serve()
+		serve(x)
 	})
 }
 
@@ -53,16 +55,19 @@ type exchange struct {
 	id    string // X-Request-Id
 	route string // template of the route, for the metrics
 
-	rpc     protocol.Call // nil when the request is none, or is not known to be one yet
-	release func()        // gives back the place among the requests in flight
-	broken  bool          // a stream failed after it had begun
+	rpc    protocol.Call // nil when the request is none, or is not known to be one yet
+	placed bool          // it has a place among the requests in flight
+	broken bool          // a stream failed after it had begun
+	noted                // for the access log
 }
 
 // recorder remembers the status, and gives every write its time: a client that doesn't read must not keep us.
 type recorder struct {
 	http.ResponseWriter
 	status int
+	bytes  int64         // of the body
 	within time.Duration // of one write
+	since  time.Time     // when it was last set
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -74,12 +79,19 @@ func (w *recorder) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
+// timed leaves the deadline as it is when that is as good as new: a small answer is two writes.
 func (w *recorder) timed() {
-	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(w.within)) // a test's writer has none
+	now := time.Now()
+	if now.Sub(w.since) < w.within/64 {
+		return
+	}
+	w.since = now
+	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(now.Add(w.within)) // a test's writer has none
 }
 
 // written says that what was written is out: HTTP/2 would reset a stream at the deadline of its last write, however well that went.
 func (w *recorder) written() {
+	w.since = time.Time{}
 	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Time{}) // a test's writer has none
 }
 
@@ -89,7 +101,9 @@ func (w *recorder) Write(b []byte) (int, error) {
 		w.status = http.StatusOK
 	}
 	w.timed()
-	return w.ResponseWriter.Write(b)
+	n, err := w.ResponseWriter.Write(b)
+	w.bytes += int64(n)
+	return n, err
 }
 
 // Unwrap is for http.ResponseController.
@@ -106,7 +120,7 @@ func (x *exchange) begin(r *http.Request) context.Context {
 	h := x.w.Header()
 	h.Set(requestIDHeader, id)
 	h.Set("Traceparent", telemetry.Traceparent(ctx))
-	secure(h, r)
+	x.g.fixed.secure(h, r)
 	x.g.shared(h, r)
 	md := metadata.Metadata{requestIDHeader: id}
 	if session := r.Header.Get(sessionHeader); saneID(session) {
@@ -126,14 +140,12 @@ func saneID(id string) bool {
 const (
 	indexPage    = "/"
 	openapiPage  = "/openapi.json"
-	metricsPage  = "/metrics"
-	policyPage   = "/admin/policy"
 	livenessPage = "/healthz"
 	readyPage    = "/readyz"
 )
 
 func ownPages() []string {
-	return []string{indexPage, openapiPage, metricsPage, livenessPage, readyPage, policyPage}
+	return []string{indexPage, openapiPage, livenessPage, readyPage}
 }
 
 func (x *exchange) serve() {
@@ -151,11 +163,8 @@ func (x *exchange) serve() {
 	}
 	select {
 	case x.g.inFlight <- struct{}{}:
+		x.placed = true
 		x.g.metrics.inFlight.Inc()
-		x.release = sync.OnceFunc(func() {
-			<-x.g.inFlight
-			x.g.metrics.inFlight.Dec()
-		})
 		defer x.release()
 	default:
 		x.fail(problem.Unavailable("OVERLOADED", "the gateway serves %d requests already", cap(x.g.inFlight)))
@@ -170,12 +179,25 @@ func (x *exchange) serve() {
 		x.own(x.index)
 	case openapiPage:
 		x.own(x.document)
-	case metricsPage:
-		x.own(func() { x.g.scrape.ServeHTTP(x.w, x.r) })
-	case policyPage:
-		x.own(x.policies)
 	default:
 		x.routed()
+	}
+}
+
+// release gives back the place among the requests in flight, once.
+func (x *exchange) release() {
+	if !x.placed {
+		return
+	}
+	x.placed = false
+	<-x.g.inFlight
+	x.g.metrics.inFlight.Dec()
+}
+
+// in goes on with ctx. A request is copied for it, and need not be when nothing was added.
+func (x *exchange) in(ctx context.Context) {
+	if ctx != x.r.Context() {
+		x.r = x.r.WithContext(ctx)
 	}
 }
 
@@ -250,6 +272,7 @@ func (x *exchange) fail(err error) { x.failWith(problem.HTTPStatus(problem.From(
 
 func (x *exchange) failWith(status int, err error) {
 	p := problem.From(err)
+	x.problemStatus, x.reason = status, p.Reason
 	x.g.metrics.refused.WithLabelValues(p.Reason).Inc()
 	level := slog.LevelDebug
 	if status >= http.StatusInternalServerError && p.Reason != reasonNotReady {

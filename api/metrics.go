@@ -16,6 +16,7 @@ type metrics struct {
 	refused   *prometheus.CounterVec
 	panics    prometheus.Counter
 	misfits   *prometheus.CounterVec
+	unlogged  prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
@@ -39,8 +40,11 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		misfits: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gateway_documents_refused_total", Help: "Overrides and API keys that were wrong, so that the last good ones stay.",
 		}, []string{"kind"}),
+		unlogged: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "gateway_access_log_dropped_total", Help: "Lines of the access log that didn't fit, because who takes them is too slow.",
+		}),
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.inFlight, m.routes, m.fetches, m.conflicts, m.refused, m.panics, m.misfits} {
+	for _, c := range []prometheus.Collector{m.requests, m.inFlight, m.routes, m.fetches, m.conflicts, m.refused, m.panics, m.misfits, m.unlogged} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}

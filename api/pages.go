@@ -63,7 +63,7 @@ func (x *exchange) index() {
 		Version string       `json:"version"`
 		Links   []string     `json:"links"`
 		Routes  []indexRoute `json:"routes"`
-	}{x.g.c.Version, []string{openapiPage, metricsPage, livenessPage, readyPage}, routes}
+	}{x.g.c.Version, []string{openapiPage, livenessPage, readyPage}, routes}
 	x.w.Header().Set("Vary", "Accept")
 	if strings.Contains(x.r.Header.Get("Accept"), "text/html") {
 		x.page(data)

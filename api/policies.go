@@ -1,12 +1,10 @@
 package api
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 
 	"github.com/cleavehq/cleave/api/internal/policy"
-	"github.com/cleavehq/cleave/chassis/problem"
 	"github.com/cleavehq/cleave/chassis/schema"
 )
 
@@ -35,28 +33,3 @@ func Policies(contracts []*schema.Contract, overrides map[string][]byte) (out []
 
 // CheckOverride says what is wrong with an override, or nil.
 func CheckOverride(name string, document []byte) error { return policy.Check(name, document) }
-
-// policyScope is what the page of the policies asks for: it names what is hidden, too.
-const policyScope = "gateway.read"
-
-// policies sends the policies in force: of every method, each value and who decided it.
-func (x *exchange) policies() {
-	page := &policy.Policy{Access: policy.Value[policy.Access]{Value: policy.Access{Scopes: []string{policyScope}}}}
-	if _, _, err := x.g.authorise(x.r.Context(), x.r, x.w.Header(), page); err != nil {
-		x.fail(err)
-		return
-	}
-	all := []*policy.Policy{}
-	if t := x.g.table.Load(); t != nil {
-		all = append(all, t.policies...)
-	}
-	slices.SortFunc(all, func(a, b *policy.Policy) int { return strings.Compare(a.Method, b.Method) })
-	b, err := json.MarshalIndent(all, "", "  ")
-	if err != nil {
-		x.fail(problem.Internal(err))
-		return
-	}
-	x.w.Header().Set("Content-Type", jsonType)
-	x.w.Header().Set("Cache-Control", "no-store")
-	_, _ = x.w.Write(append(b, '\n'))
-}

@@ -111,7 +111,7 @@ func (x *exchange) answer(e *endpoint) {
 		x.fail(err)
 		return
 	}
-	x.r = x.r.WithContext(ctx)
+	x.in(ctx)
 	if timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, timeout)

@@ -42,6 +42,7 @@ type table struct {
 	leftOut   map[string]fault     // by what there is to say of it
 	openapi   []byte
 	etag      string
+	offers    []*offer         // of which it is made
 	policies  []*policy.Policy // of every method that is in a contract, exposed or not
 }
 
@@ -56,7 +57,7 @@ const (
 // newTable makes the routes of the offers, the newest contract of each service first, of those methods that a contract or an operator exposes.
 // Of two services with the same route that one keeps it which had it before; among new ones, that which has been running for longer.
 func newTable(list []*offer, before *table, version string, said policy.Overrides) (*table, error) {
-	t := &table{methods: map[string]*endpoint{}, owners: map[string]string{}, leftOut: map[string]fault{}}
+	t := &table{methods: map[string]*endpoint{}, owners: map[string]string{}, leftOut: map[string]fault{}, offers: list}
 	list = byClaim(list)
 	t.addMethods(list, before, said)
 	all := t.candidates(list, said)

@@ -53,9 +53,8 @@ func value(t *testing.T, c prometheus.Collector) float64 {
 
 func TestAPanicIsAProblem(t *testing.T) {
 	g := bare(t)
-	g.scrape = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("secret") })
 	w := httptest.NewRecorder()
-	g.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	g.handle(func(*exchange) { panic("secret") }).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
 	if w.Code != 500 || w.Header().Get("Content-Type") != problem.MediaType || strings.Contains(w.Body.String(), "secret") {
 		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
 	}
@@ -70,13 +69,12 @@ func TestAPanicIsAProblem(t *testing.T) {
 // TestAPanicInAnAnswerCutsIt: half an answer must not look whole.
 func TestAPanicInAnAnswerCutsIt(t *testing.T) {
 	g := bare(t)
-	g.scrape = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, strings.Repeat("half ", 1000))
+	s := httptest.NewServer(g.handle(func(x *exchange) {
+		_, _ = io.WriteString(x.w, strings.Repeat("half ", 1000))
 		panic("in the middle")
-	})
-	s := httptest.NewServer(g.Handler())
+	}))
 	defer s.Close()
-	rsp, err := s.Client().Get(s.URL + "/metrics")
+	rsp, err := s.Client().Get(s.URL)
 	if err == nil {
 		_, err = io.ReadAll(rsp.Body)
 		_ = rsp.Body.Close()
@@ -88,7 +86,7 @@ func TestAPanicInAnAnswerCutsIt(t *testing.T) {
 
 func TestNotReadyBeforeTheRegistryAnswered(t *testing.T) {
 	g := bare(t)
-	for path, want := range map[string]int{"/readyz": 503, "/openapi.json": 503, "/v1/products": 503, "/healthz": 200, "/": 200, "/metrics": 200} {
+	for path, want := range map[string]int{"/readyz": 503, "/openapi.json": 503, "/v1/products": 503, "/healthz": 200, "/": 200, "/metrics": 503} {
 		w := httptest.NewRecorder()
 		g.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 		if w.Code != want {

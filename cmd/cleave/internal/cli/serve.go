@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -60,6 +61,10 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 	}
 	own.Handle("GET /resilience", guard)
 	var ln net.Listener
+	if what.gateway {
+		b := ballast()
+		defer runtime.KeepAlive(b)
+	}
 	if what.gateway { // before anything is started: a port that is taken is the most common mistake
 		if ln, err = listen(ctx, s.Listen); err != nil {
 			return err
@@ -137,7 +142,7 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 		if err := secured(ctx, ids, &conf); err != nil {
 			return err
 		}
-		gw, err := api.New(conf)
+		gw, err := api.New(a.logged(s, conf))
 		if err != nil {
 			return err
 		}
@@ -145,6 +150,9 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 			if err := adminKey(ctx, s, log); err != nil {
 				return err
 			}
+		}
+		for pattern, page := range gw.AdminHandlers() {
+			own.Handle(pattern, page)
 		}
 		g.Go(func() error { return gw.Serve(ctx, ln) })
 	}
@@ -171,6 +179,7 @@ func (p *parts) admin(ctx context.Context, s settings, metrics *prometheus.Regis
 	}
 	p.add(own.Close)
 	own.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{EnableOpenMetrics: true, Registry: metrics}))
+	own.Handle("GET /profile", admin.Profile())
 	return own, nil
 }
 

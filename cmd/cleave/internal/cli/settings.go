@@ -62,6 +62,9 @@ type settings struct {
 		Audience string `koanf:"audience"`
 		JWKS     string `koanf:"jwks"`
 	} `koanf:"auth"`
+	Access struct {
+		Log string `koanf:"log"` // a share, or off
+	} `koanf:"access"`
 	CORS struct {
 		Origins []string `koanf:"origins"`
 	} `koanf:"cors"`
@@ -87,6 +90,7 @@ func defaults() settings {
 	s.Data.Dir = ".cleave"
 	s.Resilience = resilienceOn
 	s.Log.Level, s.Log.Format = "info", "text"
+	s.Access.Log = "0.01"
 	return s
 }
 
@@ -135,6 +139,9 @@ func (s settings) Validate() error {
 			errs = append(errs, config.Invalid("cors.origins", "%q is no origin, such as https://shop.example", o))
 		}
 	}
+	if _, _, err := accessShare(s.Access.Log); err != nil {
+		errs = append(errs, err)
+	}
 	if _, err := fault.Parse(s.Failpoints); err != nil {
 		errs = append(errs, config.Invalid("failpoints", "%v", err))
 	}
@@ -169,6 +176,7 @@ func gatewayFlags(f *pflag.FlagSet) {
 	f.String("tls-key", "", "PEM file of its private key")
 	f.String("tls-client-ca", "", "PEM file of the authorities whose client certificates are taken")
 	f.StringSlice("cors-origins", nil, "origins whose pages may call from a browser, such as https://shop.example, or *; default: none")
+	f.String("access-log", defaults().Access.Log, "share of requests, 0 to 1, that get a JSON line on standard output, besides all that fail or are slow; or off")
 	f.String("auth-jwks", "", "where its keys are; default: discovered at the issuer")
 }
 
