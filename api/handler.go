@@ -127,13 +127,14 @@ const (
 	indexPage    = "/"
 	openapiPage  = "/openapi.json"
 	metricsPage  = "/metrics"
+	mcpPath      = "/mcp"
 	policyPage   = "/admin/policy"
 	livenessPage = "/healthz"
 	readyPage    = "/readyz"
 )
 
 func ownPages() []string {
-	return []string{indexPage, openapiPage, metricsPage, livenessPage, readyPage, policyPage}
+	return []string{indexPage, openapiPage, metricsPage, livenessPage, readyPage, policyPage, mcpPath}
 }
 
 func (x *exchange) serve() {
@@ -174,6 +175,8 @@ func (x *exchange) serve() {
 		x.own(func() { x.g.scrape.ServeHTTP(x.w, x.r) })
 	case policyPage:
 		x.own(x.policies)
+	case mcpPath:
+		x.mcp()
 	default:
 		x.routed()
 	}

@@ -43,6 +43,7 @@ type table struct {
 	openapi   []byte
 	etag      string
 	policies  []*policy.Policy // of every method that is in a contract, exposed or not
+	tools     tools
 }
 
 // fault is why a rule has no route.
