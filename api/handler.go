@@ -140,12 +140,13 @@ func saneID(id string) bool {
 const (
 	indexPage    = "/"
 	openapiPage  = "/openapi.json"
+	mcpPath      = "/mcp"
 	livenessPage = "/healthz"
 	readyPage    = "/readyz"
 )
 
 func ownPages() []string {
-	return []string{indexPage, openapiPage, livenessPage, readyPage}
+	return []string{indexPage, openapiPage, livenessPage, readyPage, mcpPath}
 }
 
 func (x *exchange) serve() {
@@ -179,6 +180,8 @@ func (x *exchange) serve() {
 		x.own(x.index)
 	case openapiPage:
 		x.own(x.document)
+	case mcpPath:
+		x.mcp()
 	default:
 		x.routed()
 	}

@@ -9,11 +9,17 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cleavehq/cleave/api/internal/openapi"
 	"github.com/cleavehq/cleave/chassis/problem"
 )
 
 //go:embed index.html
 var indexHTML string
+
+// info is what the gateway's documents say of it.
+func (g *Gateway) info() openapi.Info {
+	return openapi.Info{Version: g.c.Version, MaxBody: g.c.MaxBody, MaxHeader: g.c.MaxHeader, Timeout: g.c.Timeout}
+}
 
 // document sends /openapi.json.
 func (x *exchange) document() {

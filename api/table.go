@@ -44,6 +44,7 @@ type table struct {
 	etag      string
 	offers    []*offer         // of which it is made
 	policies  []*policy.Policy // of every method that is in a contract, exposed or not
+	tools     tools
 }
 
 // fault is why a rule has no route.
@@ -56,7 +57,7 @@ const (
 
 // newTable makes the routes of the offers, the newest contract of each service first, of those methods that a contract or an operator exposes.
 // Of two services with the same route that one keeps it which had it before; among new ones, that which has been running for longer.
-func newTable(list []*offer, before *table, version string, said policy.Overrides) (*table, error) {
+func newTable(list []*offer, before *table, info openapi.Info, said policy.Overrides) (*table, error) {
 	t := &table{methods: map[string]*endpoint{}, owners: map[string]string{}, leftOut: map[string]fault{}, offers: list}
 	list = byClaim(list)
 	t.addMethods(list, before, said)
@@ -77,10 +78,10 @@ func newTable(list []*offer, before *table, version string, said policy.Override
 		if e.desc.IsStreamingClient() {
 			continue // a WebSocket is no operation of OpenAPI
 		}
-		ops = append(ops, openapi.Operation{Service: e.service, Method: e.method, Template: e.template, Desc: e.desc, Binding: e.binding})
+		ops = append(ops, openapi.Operation{Service: e.service, Method: e.method, Template: e.template, Desc: e.desc, Binding: e.binding, Policy: e.policy})
 	}
 	var err error
-	t.openapi, t.etag, err = openapi.Document(version, ops)
+	t.openapi, t.etag, err = openapi.Document(info, ops)
 	return t, err
 }
 

@@ -16,6 +16,7 @@ import (
 	"go-micro.dev/v4/registry"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/cleavehq/cleave/api/internal/openapi"
 	"github.com/cleavehq/cleave/api/internal/policy"
 	"github.com/cleavehq/cleave/api/internal/prototest"
 	"github.com/cleavehq/cleave/chassis/problem"
@@ -121,7 +122,7 @@ func FuzzRequest(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	t, err := newTable([]*offer{offerOf("catalog", "a", "1", catalogv1.File_shop_catalog_v1_catalog_proto), offerOf("cart", "b", "1", cartv1.File_shop_cart_v1_cart_proto)}, nil, "1", policy.Overrides{})
+	t, err := newTable([]*offer{offerOf("catalog", "a", "1", catalogv1.File_shop_catalog_v1_catalog_proto), offerOf("cart", "b", "1", cartv1.File_shop_cart_v1_cart_proto)}, nil, openapi.Info{Version: "1"}, policy.Overrides{})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -164,7 +165,7 @@ func contract(t *testing.T, methods ...string) protoreflect.FileDescriptor {
 
 func routes(t *testing.T, before *table, list ...*offer) (*table, map[string]string) {
 	t.Helper()
-	tab, err := newTable(list, before, "1", policy.Overrides{})
+	tab, err := newTable(list, before, openapi.Info{Version: "1"}, policy.Overrides{})
 	if err != nil {
 		t.Fatal(err)
 	}

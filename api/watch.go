@@ -100,7 +100,7 @@ func (g *Gateway) rebuild(ctx context.Context) (retry time.Duration, err error) 
 	if before == nil && (first || said == nil) {
 		return retry, nil // not ready before every service was asked once, and the operator too
 	}
-	t, err := newTable(list, before, g.c.Version, *said)
+	t, err := newTable(list, before, g.info(), *said)
 	if err != nil {
 		return retry, fmt.Errorf("make the routes: %w", err)
 	}

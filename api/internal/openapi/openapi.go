@@ -1,7 +1,9 @@
-// Package openapi writes an OpenAPI 3.1 document (https://spec.openapis.org/oas/v3.1.1) of live routes.
+// Package openapi writes an OpenAPI 3.1 document (https://spec.openapis.org/oas/v3.1.1) of live routes, an AsyncAPI 3.0 document
+// (https://www.asyncapi.com/docs/reference/specification/v3.0.0) of the events, and the schemas of messages as JSON Schema 2020-12.
 package openapi
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -9,14 +11,26 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/descriptorpb"
 
+	"github.com/cleavehq/cleave/api/internal/policy"
 	"github.com/cleavehq/cleave/api/internal/route"
 	"github.com/cleavehq/cleave/api/internal/transcode"
 	"github.com/cleavehq/cleave/chassis/idempotency"
-	"github.com/cleavehq/cleave/chassis/problem"
 )
+
+// Info is what the documents say of the gateway.
+type Info struct {
+	Version string
+	// MaxBody and MaxHeader are in bytes.
+	MaxBody   int64
+	MaxHeader int
+	// Timeout of a call whose policy has none.
+	Timeout time.Duration
+}
 
 // Operation is one route.
 type Operation struct {
@@ -25,15 +39,24 @@ type Operation struct {
 	Template *route.Template
 	Desc     protoreflect.MethodDescriptor
 	Binding  *transcode.Binding
+	Policy   *policy.Policy
 }
 
 type object = map[string]any
 
+const inComponents = "#/components/schemas/"
+
+const about = "The routes of the modules that are running now, as they tell themselves: this document changes when they do.\n\n" +
+	"JSON is protobuf's: a 64-bit integer is a string (a number is taken, too), a field that has no value in an answer has its default or, when it " +
+	"is a message, is absent. Nothing in a request is passed over: an unknown field is 400.\n\n" +
+	"Every error is a problem document (RFC 9457); `reason` is for programs. 429 and 503 come with Retry-After. Every answer has X-Request-Id and " +
+	"Traceparent, the client's own when it sent them."
+
 // Document writes the document, and its ETag. A method that OpenAPI has no name for is left out.
-func Document(version string, ops []Operation) (doc []byte, etag string, err error) {
-	b := &builder{schemas: object{"Problem": problemSchema()}, ids: map[string]int{}}
+func Document(info Info, ops []Operation) (doc []byte, etag string, err error) {
+	b := &builder{prefix: inComponents, schemas: object{"Problem": problemSchema()}, answers: object{}, ids: map[string]int{}, info: info}
 	paths, items := object{}, map[string]*item{}
-	var tags []string
+	tags := map[string]string{}
 	for _, op := range ops {
 		if !named(op.Method) {
 			continue
@@ -44,23 +67,31 @@ func Document(version string, ops []Operation) (doc []byte, etag string, err err
 			items[op.Template.Shape()], paths[it.path] = it, it.methods
 		}
 		it.methods[strings.ToLower(op.Method)] = b.operation(op, it)
-		if !slices.Contains(tags, op.Service) {
-			tags = append(tags, op.Service)
-		}
+		tags[op.Service] = cmp.Or(tags[op.Service], comment(op.Desc.Parent()))
 	}
-	slices.Sort(tags)
-	list := make([]object, len(tags))
-	for i, t := range tags {
-		list[i] = object{"name": t}
+	list := []object{}
+	for name, text := range tags {
+		t := object{"name": name}
+		describe(t, text)
+		list = append(list, t)
 	}
-	doc, err = json.MarshalIndent(object{
+	slices.SortFunc(list, func(a, b object) int { return strings.Compare(a["name"].(string), b["name"].(string)) })
+	return written(object{
 		"openapi":    "3.1.1",
-		"info":       object{"title": "Cleave", "version": version},
-		"servers":    []object{{"url": "/"}},
+		"info":       object{"title": "Cleave", "version": info.Version, "description": about},
+		"servers":    []object{{"url": "/", "description": "This gateway."}},
 		"tags":       list,
 		"paths":      paths,
-		"components": object{"schemas": b.schemas},
-	}, "", " ")
+		"components": object{"schemas": b.schemas, "responses": b.answers, "securitySchemes": securitySchemes(), "headers": headers()},
+		"x-limits": object{
+			"maxBodyBytes": info.MaxBody, "maxHeaderBytes": info.MaxHeader, "timeoutSeconds": info.Timeout.Seconds(),
+		},
+	})
+}
+
+// written is a document as JSON, and its ETag.
+func written(v object) (doc []byte, etag string, err error) {
+	doc, err = json.MarshalIndent(v, "", " ")
 	sum := sha256.Sum256(doc)
 	return append(doc, '\n'), `"` + hex.EncodeToString(sum[:12]) + `"`, err
 }
@@ -70,30 +101,43 @@ func named(method string) bool {
 }
 
 type builder struct {
+	prefix  string // of a reference to a schema
 	schemas object
+	answers object // responses by name
 	ids     map[string]int
+	info    Info
+}
+
+// ID is what a method is called: "Order_CreateOrder".
+func ID(md protoreflect.MethodDescriptor) string {
+	return string(md.Parent().Name()) + "_" + string(md.Name())
 }
 
 func (b *builder) operation(op Operation, it *item) object {
-	id := string(op.Desc.Parent().Name()) + "_" + string(op.Desc.Name())
+	id := ID(op.Desc)
 	if b.ids[id]++; b.ids[id] > 1 { // an additional binding
 		id += "_" + strconv.Itoa(b.ids[id])
 	}
-	content := object{"application/json": object{"schema": b.response(op)}}
+	schema := b.response(op)
+	content := object{"application/json": b.withExample(schema)}
 	if op.Desc.IsStreamingServer() {
-		content = object{"application/x-ndjson": object{"schema": b.response(op)}, "text/event-stream": object{"schema": b.response(op)}}
+		content = object{
+			"application/x-ndjson": object{"schema": schema},
+			"text/event-stream":    object{"schema": schema},
+		}
 	}
+	done := object{"description": doneText(op), "content": content, "headers": object{
+		"X-Request-Id": headerRef("X-Request-Id"), "Traceparent": headerRef("Traceparent"),
+	}}
 	out := object{
 		"operationId": id,
 		"tags":        []string{op.Service},
-		"summary":     string(op.Desc.Name()),
-		"responses": object{
-			"200":     object{"description": "It was done.", "content": content},
-			"default": object{"description": "It was not.", "content": object{problem.MediaType: object{"schema": ref("Problem")}}},
-		},
+		"summary":     summary(op.Desc),
+		"responses":   b.responses(op, it, done),
 	}
-	if text := comment(op.Desc); text != "" {
-		out["description"] = text
+	describe(out, comment(op.Desc))
+	if o, ok := op.Desc.Options().(*descriptorpb.MethodOptions); ok && o.GetDeprecated() {
+		out["deprecated"] = true
 	}
 	if params := b.parameters(op, it); len(params) > 0 {
 		out["parameters"] = params
@@ -102,15 +146,64 @@ func (b *builder) operation(op Operation, it *item) object {
 	case bind.IsRaw():
 		out["requestBody"] = object{"required": true, "content": object{"*/*": object{"schema": object{}}}}
 	case bind.Whole:
-		out["requestBody"] = body(b.without(op.Desc.Input(), bind.Vars))
+		out["requestBody"] = b.body(b.without(op.Desc.Input(), bind.Vars))
+	case bind.Body != nil && op.Method == http.MethodPatch && bind.Body[0].Message() != nil && !bind.Body[0].IsList():
+		out["requestBody"] = b.body(b.properties(bind.Body[0].Message(), nil, false))
 	case bind.Body != nil:
-		out["requestBody"] = body(b.field(bind.Body[0]))
+		out["requestBody"] = b.body(b.field(bind.Body[0]))
 	}
+	b.policy(out, done, op)
+	paged(out, op.Desc)
 	return out
 }
 
-func body(schema object) object {
-	return object{"required": true, "content": object{"application/json": object{"schema": schema}}}
+// summary is the first sentence of what a method says of itself, without its name before it.
+func summary(md protoreflect.MethodDescriptor) string {
+	first, _, _ := strings.Cut(strings.ReplaceAll(comment(md), "\n", " ")+" ", ". ")
+	first, _, _ = strings.Cut(first, ": ")
+	first = strings.TrimSuffix(strings.TrimSpace(strings.TrimPrefix(first, string(md.Name()))), ".")
+	if first == "" {
+		return string(md.Name())
+	}
+	return strings.ToUpper(first[:1]) + first[1:]
+}
+
+func doneText(op Operation) string {
+	if op.Desc.IsStreamingServer() {
+		return "A message on each line (NDJSON), or in each event (Server-Sent Events), as Accept asks; a WebSocket has the same. docs/edge.md has the frames."
+	}
+	return "It was done."
+}
+
+// paged says which fields go from page to page.
+func paged(out object, md protoreflect.MethodDescriptor) {
+	in, next := md.Input().Fields(), md.Output().Fields().ByName("next_page_token")
+	if in.ByName("page_token") == nil || next == nil {
+		return
+	}
+	p := object{"pageToken": "page_token", "nextPageToken": next.JSONName()}
+	if in.ByName("page_size") != nil {
+		p["pageSize"] = "page_size"
+	}
+	for i := range md.Output().Fields().Len() {
+		if f := md.Output().Fields().Get(i); f.IsList() {
+			p["items"] = f.JSONName()
+		}
+	}
+	out["x-pagination"] = p
+}
+
+func (b *builder) body(schema object) object {
+	return object{"required": true, "content": object{"application/json": b.withExample(schema)}}
+}
+
+// withExample is a media type with a schema and what it may look like.
+func (b *builder) withExample(schema object) object {
+	m := object{"schema": schema}
+	if x, ok := b.example(schema, "", 0); ok {
+		m["example"] = x
+	}
+	return m
 }
 
 func (b *builder) response(op Operation) object {
@@ -125,10 +218,9 @@ func (b *builder) without(md protoreflect.MessageDescriptor, vars []transcode.Fi
 	if len(vars) == 0 {
 		return b.message(md)
 	}
-	s := b.properties(md, func(fd protoreflect.FieldDescriptor) bool {
+	return b.properties(md, func(fd protoreflect.FieldDescriptor) bool {
 		return slices.ContainsFunc(vars, func(v transcode.FieldPath) bool { return len(v) == 1 && v[0] == fd })
-	})
-	return s
+	}, true)
 }
 
 func (b *builder) parameters(op Operation, it *item) []object {
@@ -163,8 +255,9 @@ func (b *builder) query(op Operation, md protoreflect.MessageDescriptor, at tran
 		}
 		if transcode.Bindable(fd) {
 			param := object{"name": p.String(), "in": "query", "schema": b.field(fd)}
-			if text := comment(fd); text != "" {
-				param["description"] = text
+			describe(param, comment(fd))
+			if len(at) == 0 && needed(fd) {
+				param["required"] = true
 			}
 			out = append(out, param)
 			continue
@@ -186,24 +279,7 @@ func recursive(p transcode.FieldPath) bool {
 	return false
 }
 
-func ref(name string) object { return object{"$ref": "#/components/schemas/" + name} }
-
 // comment is what the proto says of a descriptor, when the source was kept.
 func comment(d protoreflect.Descriptor) string {
 	return strings.TrimSpace(d.ParentFile().SourceLocations().ByDescriptor(d).LeadingComments)
-}
-
-func problemSchema() object {
-	str := object{"type": "string"}
-	return object{
-		"type": "object", "description": "RFC 9457",
-		"required": []string{"type", "title", "status", "code"},
-		"properties": object{
-			"type": str, "title": str, "status": object{"type": "integer"}, "detail": str, "instance": str, "code": str, "reason": str,
-			"trace_id": str, "request_id": str,
-			"errors": object{"type": "array", "items": object{
-				"type": "object", "properties": object{"field": str, "message": str},
-			}},
-		},
-	}
 }

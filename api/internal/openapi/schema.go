@@ -1,11 +1,14 @@
 package openapi
 
 import (
-	"math"
+	"maps"
+	"slices"
+	"strings"
 
 	"buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/descriptorpb"
 )
 
 // message returns a reference to the schema of a message, and puts it among the components.
@@ -16,25 +19,30 @@ func (b *builder) message(md protoreflect.MessageDescriptor) object {
 	name := string(md.FullName())
 	if _, ok := b.schemas[name]; !ok {
 		b.schemas[name] = object{} // so that a message within itself ends
-		b.schemas[name] = b.properties(md, func(protoreflect.FieldDescriptor) bool { return false })
+		b.schemas[name] = b.properties(md, nil, true)
 	}
-	return ref(name)
+	return object{"$ref": b.prefix + name}
 }
 
-func (b *builder) properties(md protoreflect.MessageDescriptor, leave func(protoreflect.FieldDescriptor) bool) object {
+// properties is the schema of a message without the fields that are left out. demanding says whether what must be given is required: a PATCH
+// brings only what it changes.
+func (b *builder) properties(md protoreflect.MessageDescriptor, without func(protoreflect.FieldDescriptor) bool, demanding bool) object {
 	props := object{}
 	var required []string
+	left := false
 	for i := range md.Fields().Len() {
 		fd := md.Fields().Get(i)
-		if leave(fd) {
+		if without != nil && without(fd) {
+			left = true
 			continue
 		}
 		s := b.field(fd)
-		if text := comment(fd); text != "" && s["$ref"] == nil {
-			s["description"] = text
+		describe(s, comment(fd))
+		if o, ok := fd.Options().(*descriptorpb.FieldOptions); ok && o.GetDeprecated() {
+			s["deprecated"] = true
 		}
 		props[fd.JSONName()] = s
-		if rules(fd).GetRequired() {
+		if demanding && needed(fd) {
 			required = append(required, fd.JSONName())
 		}
 	}
@@ -42,15 +50,88 @@ func (b *builder) properties(md protoreflect.MessageDescriptor, leave func(proto
 	if len(required) > 0 {
 		s["required"] = required
 	}
+	if !left {
+		oneofs(s, md, demanding)
+	}
 	if text := comment(md); text != "" {
 		s["description"] = text
 	}
+	if o, ok := md.Options().(*descriptorpb.MessageOptions); ok && o.GetDeprecated() {
+		s["deprecated"] = true
+	}
 	return s
+}
+
+// describe puts a text before what a schema says of itself.
+func describe(s object, text string) {
+	if had, _ := s["description"].(string); had != "" && text != "" {
+		text += "\n\n" + had
+	}
+	if text != "" {
+		s["description"] = text
+	}
+}
+
+// oneofs says that of the fields of a oneof one is there at most, or exactly one. It is said by what may not be: those that make code of a schema
+// take oneOf and anyOf for other types.
+func oneofs(s object, md protoreflect.MessageDescriptor, demanding bool) {
+	var never []any
+	for i := range md.Oneofs().Len() {
+		od := md.Oneofs().Get(i)
+		if od.IsSynthetic() {
+			continue
+		}
+		var each []any
+		for j := range od.Fields().Len() {
+			each = append(each, object{"required": []string{od.Fields().Get(j).JSONName()}})
+			for k := range j {
+				never = append(never, object{"required": []string{od.Fields().Get(k).JSONName(), od.Fields().Get(j).JSONName()}})
+			}
+		}
+		if r, _ := proto.GetExtension(od.Options(), validate.E_Oneof).(*validate.OneofRules); r.GetRequired() && demanding {
+			never = append(never, object{"not": object{"anyOf": each}})
+		}
+	}
+	if len(never) > 0 {
+		s["not"] = object{"anyOf": never}
+	}
+}
+
+// needed says whether a message without the field breaks the rules: it is required, or its default value, which is what it has then, isn't allowed.
+func needed(fd protoreflect.FieldDescriptor) bool {
+	r := rules(fd)
+	if r.GetIgnore() == validate.Ignore_IGNORE_ALWAYS {
+		return false
+	}
+	if r.GetRequired() {
+		return true
+	}
+	if fd.HasPresence() || r.GetIgnore() == validate.Ignore_IGNORE_IF_ZERO_VALUE {
+		return false
+	}
+	switch {
+	case fd.IsList():
+		return r.GetRepeated().GetMinItems() > 0
+	case fd.IsMap():
+		return r.GetMap().GetMinPairs() > 0
+	case fd.Kind() == protoreflect.StringKind:
+		s := r.GetString()
+		return s.GetMinLen() > 0 || s.GetLen() > 0 || len(s.GetIn()) > 0 || formatOf(r) != "" || s.GetPattern() != "" && !matches(s.GetPattern(), "")
+	case fd.Kind() == protoreflect.EnumKind:
+		return slices.Contains(r.GetEnum().GetNotIn(), 0)
+	}
+	bounds := boundsOf(r)
+	low, ok := bounds["minimum"].(number)
+	over, strict := bounds["exclusiveMinimum"].(number)
+	return ok && low > 0 || strict && over >= 0
 }
 
 // field is the schema of a field's JSON.
 func (b *builder) field(fd protoreflect.FieldDescriptor) object {
 	r := rules(fd)
+	if r.GetIgnore() == validate.Ignore_IGNORE_ALWAYS {
+		r = nil
+	}
 	switch {
 	case fd.IsMap():
 		s := object{"type": "object", "additionalProperties": b.single(fd.MapValue(), r.GetMap().GetValues())}
@@ -70,70 +151,53 @@ func (b *builder) field(fd protoreflect.FieldDescriptor) object {
 		}
 		return s
 	}
-	return b.single(fd, r)
+	s := b.single(fd, r)
+	for _, rule := range r.GetCel() {
+		describe(s, strings.TrimSpace(rule.GetMessage()))
+	}
+	return s
 }
 
 func (b *builder) single(fd protoreflect.FieldDescriptor, r *validate.FieldRules) object {
-	if r.GetIgnore() == validate.Ignore_IGNORE_ALWAYS {
-		r = nil
-	}
 	switch fd.Kind() {
 	case protoreflect.MessageKind, protoreflect.GroupKind:
-		return b.message(fd.Message())
+		return maps.Clone(b.message(fd.Message()))
 	case protoreflect.EnumKind:
-		var names []string
-		for i := range fd.Enum().Values().Len() {
-			names = append(names, string(fd.Enum().Values().Get(i).Name()))
-		}
-		return object{"type": "string", "enum": names}
+		return enum(fd.Enum(), r)
 	case protoreflect.BoolKind:
 		return object{"type": "boolean"}
 	case protoreflect.BytesKind:
-		return object{"type": "string", "contentEncoding": "base64"}
+		s := object{"type": "string", "contentEncoding": "base64"}
+		if m := r.GetBytes(); m != nil && m.MaxLen != nil {
+			s["maxLength"] = (m.GetMaxLen() + 2) / 3 * 4
+		}
+		return s
 	case protoreflect.StringKind:
 		return stringSchema(r)
 	default:
-		s := number(fd.Kind())
-		limits(s, r)
-		return s
+		return numberSchema(fd.Kind(), r)
 	}
 }
 
-// number is the schema of a number. One of 64 bits is written as a string, and may be sent as either; NaN and Infinity are strings too.
-func number(k protoreflect.Kind) object {
-	either := []string{"string", "integer"}
-	switch k {
-	case protoreflect.Int64Kind, protoreflect.Sint64Kind, protoreflect.Sfixed64Kind:
-		return object{"type": either, "format": "int64", "pattern": "^-?[0-9]+$"}
-	case protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
-		return object{"type": either, "format": "uint64", "pattern": "^[0-9]+$", "minimum": 0}
-	case protoreflect.Uint32Kind, protoreflect.Fixed32Kind:
-		return object{"type": "integer", "format": "uint32", "minimum": 0, "maximum": uint32(math.MaxUint32)}
-	case protoreflect.FloatKind, protoreflect.DoubleKind:
-		return object{"type": []string{"number", "string"}, "format": k.String(), "pattern": "^(NaN|-?Infinity)$"}
-	default:
-		return object{"type": "integer", "format": "int32"}
-	}
-}
-
-// limits adds what the rules say of a number, of whatever kind.
-func limits(s object, r *validate.FieldRules) {
-	if r == nil {
-		return
-	}
-	m := r.ProtoReflect()
-	kind := m.WhichOneof(m.Descriptor().Oneofs().ByName("type"))
-	if kind == nil {
-		return
-	}
-	of := m.Get(kind).Message()
-	for name, key := range map[protoreflect.Name]string{
-		"gte": "minimum", "gt": "exclusiveMinimum", "lte": "maximum", "lt": "exclusiveMaximum",
-	} {
-		if fd := of.Descriptor().Fields().ByName(name); fd != nil && fd.Message() == nil && of.Has(fd) {
-			s[key] = of.Get(fd).Interface()
+// enum has the names of the values, without those that a rule excludes.
+func enum(ed protoreflect.EnumDescriptor, r *validate.FieldRules) object {
+	var names []string
+	var says []string
+	for i := range ed.Values().Len() {
+		v := ed.Values().Get(i)
+		e := r.GetEnum()
+		zero := v.Number() == 0 && r.GetIgnore() == validate.Ignore_IGNORE_IF_ZERO_VALUE
+		if !zero && (slices.Contains(e.GetNotIn(), int32(v.Number())) || len(e.GetIn()) > 0 && !slices.Contains(e.GetIn(), int32(v.Number()))) {
+			continue
+		}
+		names = append(names, string(v.Name()))
+		if text := comment(v); text != "" {
+			says = append(says, "- `"+string(v.Name())+"`: "+strings.ReplaceAll(text, "\n", " "))
 		}
 	}
+	s := object{"type": "string", "enum": names}
+	describe(s, strings.Join(says, "\n"))
+	return s
 }
 
 func stringSchema(f *validate.FieldRules) object {
@@ -144,25 +208,38 @@ func stringSchema(f *validate.FieldRules) object {
 	put(s, "maxLength", r.MaxBytes) // no character has less than a byte
 	put(s, "maxLength", r.MaxLen)
 	put(s, "maxLength", r.Len)
-	if f.GetIgnore() != validate.Ignore_IGNORE_IF_ZERO_VALUE { // else it may be empty
-		put(s, "minLength", r.MinLen)
-		put(s, "minLength", r.Len)
-		if r.Pattern != nil {
-			s["pattern"] = r.GetPattern()
-		}
-	}
 	if len(r.GetIn()) > 0 {
 		s["enum"] = r.GetIn()
 	}
+	if f.GetIgnore() == validate.Ignore_IGNORE_IF_ZERO_VALUE { // it may be empty
+		if r.Pattern != nil {
+			s["pattern"] = "^$|" + r.GetPattern()
+		}
+		return s
+	}
+	put(s, "minLength", r.MinLen)
+	put(s, "minLength", r.Len)
+	if r.Pattern != nil {
+		s["pattern"] = r.GetPattern()
+	}
+	if format := formatOf(f); format != "" {
+		s["format"] = format
+	}
+	return s
+}
+
+// formatOf is JSON Schema's name of what a text has to be; "" for anything.
+func formatOf(f *validate.FieldRules) string {
+	r := f.GetString()
 	for format, on := range map[string]bool{
 		"uuid": r.GetUuid(), "email": r.GetEmail(), "uri": r.GetUri(), "uri-reference": r.GetUriRef(), "hostname": r.GetHostname(),
 		"ipv4": r.GetIpv4(), "ipv6": r.GetIpv6(),
 	} {
-		if on && f.GetIgnore() != validate.Ignore_IGNORE_IF_ZERO_VALUE {
-			s["format"] = format
+		if on {
+			return format
 		}
 	}
-	return s
+	return ""
 }
 
 func put(s object, key string, v *uint64) {
@@ -175,39 +252,4 @@ func put(s object, key string, v *uint64) {
 func rules(fd protoreflect.FieldDescriptor) *validate.FieldRules {
 	r, _ := proto.GetExtension(fd.Options(), validate.E_Field).(*validate.FieldRules)
 	return r
-}
-
-// wellKnown is the JSON of a well-known type; nil for any other message.
-func wellKnown(name protoreflect.FullName) object {
-	switch name {
-	case "google.protobuf.Timestamp":
-		return object{"type": "string", "format": "date-time"}
-	case "google.protobuf.Duration":
-		return object{"type": "string", "pattern": `^-?[0-9]+(\.[0-9]{1,9})?s$`}
-	case "google.protobuf.FieldMask", "google.protobuf.StringValue":
-		return object{"type": "string"}
-	case "google.protobuf.BytesValue":
-		return object{"type": "string", "contentEncoding": "base64"}
-	case "google.protobuf.Int64Value":
-		return number(protoreflect.Int64Kind)
-	case "google.protobuf.UInt64Value":
-		return number(protoreflect.Uint64Kind)
-	case "google.protobuf.Int32Value":
-		return number(protoreflect.Int32Kind)
-	case "google.protobuf.UInt32Value":
-		return number(protoreflect.Uint32Kind)
-	case "google.protobuf.DoubleValue", "google.protobuf.FloatValue":
-		return number(protoreflect.DoubleKind)
-	case "google.protobuf.BoolValue":
-		return object{"type": "boolean"}
-	case "google.protobuf.Empty":
-		return object{"type": "object"}
-	case "google.protobuf.Struct", "google.protobuf.Any":
-		return object{"type": "object", "additionalProperties": true}
-	case "google.protobuf.ListValue":
-		return object{"type": "array", "items": object{}}
-	case "google.protobuf.Value":
-		return object{}
-	}
-	return nil
 }
