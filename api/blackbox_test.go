@@ -152,6 +152,7 @@ type edge struct {
 	base    string
 	http    *http.Client
 	metrics *prometheus.Registry
+	gateway *api.Gateway
 	stop    func() error // ends it, and returns what Serve did
 }
 
@@ -182,7 +183,7 @@ func start(t *testing.T, reg registry.Registry, with ...func(*api.Config)) *edge
 		transport.TLSClientConfig, scheme = &tls.Config{InsecureSkipVerify: true}, "https://"
 	}
 	e := &edge{
-		t: t, base: scheme + ln.Addr().String(), metrics: c.Metrics,
+		t: t, base: scheme + ln.Addr().String(), metrics: c.Metrics, gateway: g,
 		http: &http.Client{Transport: transport, Timeout: 20 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse
 		}},

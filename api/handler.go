@@ -34,7 +34,7 @@ func (g *Gateway) Handler() http.Handler {
 		start := g.c.Now()
 		x := &exchange{g: g, w: &recorder{ResponseWriter: w, within: g.writeFor}, route: "none", release: func() {}}
 		x.r = r.WithContext(x.begin(r))
-		x.rpc = protocol.Of(x.w, x.r, g.c.MaxBody)
+		x.rpc = protocol.Of(x.w, x.r, g.maxBody())
 		defer func() { g.metrics.done(r.Method, x.route, x.w.status, g.c.Now().Sub(start)) }()
 		defer func() {
 			if p := recover(); p != nil {

@@ -92,7 +92,7 @@ func TestAGoodValueIsTakenAndABadOneIsNot(t *testing.T) {
 	if now := v.Current(); now.Limit != 3 || now.Level != "debug" || len(s.Refused) != 2 {
 		t.Errorf("in force: %+v, refused: %+v", now, s.Refused)
 	}
-	refusedCount(t, reg, 2) // limit is not refused twice
+	refusedCount(t, reg, 2)                         // limit is not refused twice
 	s = take(store{"limit": "11", "level": "loud"}) // more than most, whose value is a default
 	if now := v.Current(); now.Limit != 3 || len(s.Refused) != 2 {
 		t.Errorf("in force: %+v, refused: %+v", now, s.Refused)

@@ -46,6 +46,10 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 	if err != nil {
 		return err
 	}
+	live, err := a.live(ctx, &p, s, log, metrics, own)
+	if err != nil {
+		return err
+	}
 	guard, err := resilience.NewClient(resilience.ClientConfig{Log: log, Metrics: metrics})
 	if err != nil {
 		return err
@@ -118,6 +122,7 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 		if err != nil {
 			return err
 		}
+		tune(live, gw)
 		if len(what.modules) > 0 {
 			if err := adminKey(ctx, s, log); err != nil {
 				return err

@@ -7,8 +7,10 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/consul/api"
 	"github.com/spf13/cobra"
@@ -53,7 +55,7 @@ type settings struct {
 		ClientCA string `koanf:"client_ca" layers:"local"`
 	} `koanf:"tls"`
 	Log struct {
-		Level  string `koanf:"level"`
+		Level  string `koanf:"level" live:"true"`
 		Format string `koanf:"format"`
 	} `koanf:"log"`
 	Auth struct {
@@ -62,8 +64,14 @@ type settings struct {
 		JWKS     string `koanf:"jwks"`
 	} `koanf:"auth"`
 	CORS struct {
-		Origins []string `koanf:"origins"`
+		Origins []string `koanf:"origins" live:"true"`
 	} `koanf:"cors"`
+	Gateway struct {
+		// Timeout of a call whose policy has none.
+		Timeout time.Duration `koanf:"timeout" live:"true"`
+		// MaxBody of a request, in bytes.
+		MaxBody int64 `koanf:"max_body" live:"true"`
+	} `koanf:"gateway"`
 	Failpoints string `koanf:"failpoints" layers:"local"`
 	Output     string `koanf:"output" layers:"local"`
 }
@@ -84,6 +92,7 @@ func defaults() settings {
 	s.Direct = true
 	s.Data.Dir = ".cleave"
 	s.Log.Level, s.Log.Format = "info", "text"
+	s.Gateway.Timeout, s.Gateway.MaxBody = 10*time.Second, 4<<20
 	return s
 }
 
@@ -128,6 +137,7 @@ func (s settings) Validate() error {
 			errs = append(errs, config.Invalid("cors.origins", "%q is no origin, such as https://shop.example", o))
 		}
 	}
+	errs = append(errs, s.gatewayErrors()...)
 	if _, err := fault.Parse(s.Failpoints); err != nil {
 		errs = append(errs, config.Invalid("failpoints", "%v", err))
 	}
@@ -189,7 +199,7 @@ func (a *app) settings(c *cobra.Command) (settings, *slog.Logger, error) {
 	consul := api.DefaultConfig() // reads CONSUL_HTTP_ADDR and CONSUL_HTTP_TOKEN
 	d.Consul.Addr, d.Consul.Token = consul.Address, consul.Token
 	file, _ := c.Flags().GetString("config")
-	loaded, err := config.LoadKV(c.Context(), d, config.Options{Flags: c.Flags(), EnvPrefix: "CLEAVE_", File: file}, openKV)
+	loaded, err := config.LoadKV(c.Context(), d, config.Options{Flags: c.Flags(), EnvPrefix: "CLEAVE_", File: file, Lenient: a.lenient}, openKV)
 	if err != nil {
 		var wrong *config.Error
 		if errors.As(err, &wrong) {
@@ -200,6 +210,7 @@ func (a *app) settings(c *cobra.Command) (settings, *slog.Logger, error) {
 	s := loaded.Value
 	var level slog.LevelVar
 	_ = level.UnmarshalText([]byte(s.Log.Level)) // validated
+	a.loaded, a.level = loaded, &level
 	log, err := telemetry.NewLogger(a.env.Stderr, &level, s.Log.Format)
 	if err != nil {
 		return s, nil, &usageError{err}
@@ -207,10 +218,13 @@ func (a *app) settings(c *cobra.Command) (settings, *slog.Logger, error) {
 	return s, log, nil
 }
 
-// openKV opens Consul KV, for those whose registry is Consul.
-func openKV(s settings) (config.KV, error) {
+// openKV opens the store of the settings.
+func openKV(s settings) (config.KV, error) { return configStore(s) }
+
+// configStore is Consul KV for those whose registry is Consul, else a file beside the data.
+func configStore(s settings) (config.Backend, error) {
 	if s.Registry != registryConsul {
-		return nil, nil //nolint:nilnil // there is none, and that is no error
+		return config.NewFileKV(filepath.Join(s.Data.Dir, "config.json")), nil
 	}
 	c, err := consulClient(s)
 	if err != nil {
