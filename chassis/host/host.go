@@ -55,6 +55,8 @@ type Config struct {
 	Metrics prometheus.Registerer
 	// Fault holds the failpoints that the operator armed; nil for none.
 	Fault *fault.Points
+	// Inject does to calls what operators ask for while it runs; nil when they may not.
+	Inject *fault.Injector
 	// Guard keeps calls from what is ill, those of the modules and those of Client's users; nil for none.
 	Guard *resilience.Client
 	// Remote makes modules of this host call each other over the wire, as if they ran elsewhere. Else their calls are direct.

@@ -39,12 +39,15 @@ func (h *Host) start(ctx context.Context, m Module) (_ *running, err error) {
 		Name: m.Name, ID: uuid.NewString(), Version: h.c.Version, Address: listen, Advertise: advertise, Contract: m.Contract,
 		Registry: h.c.Registry, Broker: h.c.Broker, Log: log, DrainWait: h.c.DrainWait,
 		Local: h.local, SharesMemory: m.SharesMemory,
-		Metadata: h.metadata(m),
+		Metadata: h.metadata(m), Abortable: h.c.Inject != nil,
 	})
 	if err != nil {
 		return nil, err
 	}
 	if err := h.faulty(m, r.server); err != nil {
+		return nil, err
+	}
+	if err := h.injected(m, r.server); err != nil {
 		return nil, err
 	}
 	owner := m.Name + "." + uuid.NewString()
@@ -53,7 +56,7 @@ func (h *Host) start(ctx context.Context, m Module) (_ *running, err error) {
 	}
 	inbox := outbox.Inbox{Now: h.c.Now, Log: log, Fault: h.c.Fault, Metrics: h.events}
 	deps := Deps{
-		Name: m.Name, DB: r.db, OpenDB: h.openDB, Client: h.calls, Broker: inbox.On(h.c.Broker), Log: log, Now: h.c.Now, Owner: owner, Fault: h.c.Fault,
+		Name: m.Name, DB: r.db, OpenDB: h.openDB, Client: h.ClientOf(m.Name), Broker: inbox.On(h.c.Broker), Log: log, Now: h.c.Now, Owner: owner, Fault: h.c.Fault,
 		Metrics: h.c.Metrics, Stopping: r.server.Stopping(),
 	}
 	var own context.Context

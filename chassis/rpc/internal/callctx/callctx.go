@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"net"
 	"net/textproto"
 	"sync"
 	"sync/atomic"
@@ -71,6 +72,9 @@ func (p *probe) AfterFunc(func()) func() bool { return func() bool { return true
 // PeerKey is under what a Context has its Peer.
 type PeerKey struct{}
 
+// ConnKey is under what a Context has its Conn.
+type ConnKey struct{}
+
 // Context is a context.Context. It is made by Init, and ends by Cancel at the latest; then it may still be asked, but not used again.
 type Context struct {
 	parent   context.Context
@@ -81,6 +85,8 @@ type Context struct {
 
 	// Peer is the TLS of the connection that the call came by; nil for none. It is to be set after Init, and found under PeerKey.
 	Peer *tls.ConnectionState
+	// Conn is the connection that the call came by; nil for none. It is to be set after Init, and found under ConnKey.
+	Conn net.Conn
 
 	inner atomic.Pointer[context.Context] // made when somebody waits
 
@@ -193,6 +199,8 @@ func (c *Context) Value(key any) any {
 	switch key {
 	case PeerKey{}:
 		return c.Peer
+	case ConnKey{}:
+		return c.Conn
 	case c.keys.span:
 		return c.ownSpan()
 	case c.keys.meta:

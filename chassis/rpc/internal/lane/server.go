@@ -251,7 +251,7 @@ func (c *Server) call(f frame) error {
 		until = time.Now().Add(h.Timeout)
 	}
 	call.ctx.Init(c.ctx, c.s.Keys, until, h.Span, c.s.Incoming(h.Meta))
-	call.ctx.Peer = c.tls
+	call.ctx.Peer, call.ctx.Conn = c.tls, c.nc
 
 	c.mu.Lock()
 	if f.id <= c.last {

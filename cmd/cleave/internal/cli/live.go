@@ -43,17 +43,7 @@ func (a *app) live(
 	level := a.level
 	v.OnChange(func(now settings) { _ = level.UnmarshalText([]byte(now.Log.Level)) }) // validated
 	own.Handle("GET /config", v)
-	follow, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		v.Follow(follow, store)
-	}()
-	p.add(func() error {
-		cancel()
-		<-ended
-		return nil
-	})
+	p.follow(ctx, func(ctx context.Context) { v.Follow(ctx, store) })
 	return v, nil
 }
 

@@ -50,6 +50,10 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 	if err != nil {
 		return err
 	}
+	inject, err := p.injector(ctx, s, log, metrics, own)
+	if err != nil {
+		return err
+	}
 	guard, err := resilience.NewClient(resilience.ClientConfig{Log: log, Metrics: metrics})
 	if err != nil {
 		return err
@@ -83,7 +87,7 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 		}
 		conf := host.Config{
 			Modules: what.modules, Registry: reg, Broker: b, DataURL: s.Data.URL, DataDir: s.Data.Dir, Advertise: s.Advertise,
-			Version: cmp.Or(s.Module.Version, version().Version), HostName: name, Log: log, Metrics: metrics, Fault: points,
+			Version: cmp.Or(s.Module.Version, version().Version), HostName: name, Log: log, Metrics: metrics, Fault: points, Inject: inject,
 			Remote: !s.Direct, Topology: table, Now: a.env.Now, Guard: guard, Admin: adminAt(s, own),
 		}
 		if !what.gateway {
@@ -100,13 +104,13 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 		if err := h.Start(ctx); err != nil {
 			return err
 		}
-		calls = h.Client()
+		calls = h.ClientOf(api.Name)
 	} else {
 		raw, err := p.client(reg, table, log)
 		if err != nil {
 			return err
 		}
-		calls = guard.Wrap(raw)
+		calls = guard.Wrap(inject.Client(api.Name, raw))
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return own.Serve(ctx) })

@@ -72,8 +72,9 @@ type settings struct {
 		// MaxBody of a request, in bytes.
 		MaxBody int64 `koanf:"max_body" live:"true"`
 	} `koanf:"gateway"`
-	Failpoints string `koanf:"failpoints" layers:"local"`
-	Output     string `koanf:"output" layers:"local"`
+	AllowFaults bool   `koanf:"allow_faults" layers:"local"`
+	Failpoints  string `koanf:"failpoints" layers:"local"`
+	Output      string `koanf:"output" layers:"local"`
 }
 
 // The choices of settings that have some.
@@ -157,8 +158,9 @@ func globalFlags(f *pflag.FlagSet) {
 	f.StringP("output", "o", d.Output, "table or json")
 }
 
-// adminFlag is that of every command that serves.
+// adminFlag adds those of every command that serves.
 func adminFlag(f *pflag.FlagSet) {
+	faultFlag(f)
 	f.String("admin-listen", defaults().Admin.Listen, "address of the listener for those who run this process: metrics and more; the registry says where it is")
 }
 
