@@ -63,7 +63,7 @@ func (x *exchange) admitted(e *endpoint) bool {
 
 // timeout is how long a unary call may take.
 func (x *exchange) timeout(e *endpoint) time.Duration {
-	return cmp.Or(time.Duration(e.policy.Timeout.Value), x.g.c.Timeout)
+	return cmp.Or(time.Duration(e.policy.Timeout.Value), x.g.tuned.Load().Timeout)
 }
 
 // reserved says that a header is for the gateway alone, in whatever protocol it came: it must become neither metadata nor a part of a raw request.

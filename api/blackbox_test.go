@@ -153,6 +153,7 @@ type edge struct {
 	http    *http.Client
 	metrics *prometheus.Registry
 	admin   map[string]http.Handler
+	gateway *api.Gateway
 	stop    func() error // ends it, and returns what Serve did
 }
 
@@ -183,7 +184,7 @@ func start(t *testing.T, reg registry.Registry, with ...func(*api.Config)) *edge
 		transport.TLSClientConfig, scheme = &tls.Config{InsecureSkipVerify: true}, "https://"
 	}
 	e := &edge{
-		t: t, base: scheme + ln.Addr().String(), metrics: c.Metrics, admin: g.AdminHandlers(),
+		t: t, base: scheme + ln.Addr().String(), metrics: c.Metrics, admin: g.AdminHandlers(), gateway: g,
 		http: &http.Client{Transport: transport, Timeout: 20 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse
 		}},

@@ -157,11 +157,12 @@ func (x *exchange) body(e *endpoint) (_ []byte, status int, err error) {
 	if x.r.Body == http.NoBody {
 		return nil, 0, nil
 	}
-	tooLarge := problem.InvalidArgument("BODY_TOO_LARGE", "the body has more than %d bytes", x.g.c.MaxBody)
-	if x.r.ContentLength > x.g.c.MaxBody { // it need not be read
+	most := x.g.maxBody()
+	tooLarge := problem.InvalidArgument("BODY_TOO_LARGE", "the body has more than %d bytes", most)
+	if x.r.ContentLength > most { // it need not be read
 		return nil, http.StatusRequestEntityTooLarge, tooLarge
 	}
-	b, err := io.ReadAll(http.MaxBytesReader(x.w.ResponseWriter, x.r.Body, x.g.c.MaxBody))
+	b, err := io.ReadAll(http.MaxBytesReader(x.w.ResponseWriter, x.r.Body, most))
 	var over *http.MaxBytesError
 	switch {
 	case errors.As(err, &over):

@@ -65,11 +65,11 @@ func (g *Gateway) oversized(r *http.Request) (status int, err error) {
 // shared lets a page of an origin that the operator lists read the answer (CORS, https://fetch.spec.whatwg.org/#http-cors-protocol). No cookie is
 // ever asked for: who calls is in a header that the page sets itself.
 func (g *Gateway) shared(h http.Header, r *http.Request) {
-	if len(g.c.Origins) == 0 {
+	if len(g.origins()) == 0 {
 		return
 	}
 	h.Add("Vary", "Origin")
-	if origin := r.Header.Get("Origin"); origin != "" && lists(g.c.Origins, origin) {
+	if origin := r.Header.Get("Origin"); origin != "" && lists(g.origins(), origin) {
 		h.Set("Access-Control-Allow-Origin", origin)
 		h.Set("Access-Control-Expose-Headers", "ETag, Grpc-Message, Grpc-Status, Grpc-Status-Details-Bin, RateLimit, RateLimit-Policy, Retry-After, Traceparent, X-Request-Id")
 	}
@@ -83,7 +83,7 @@ func lists(origins []string, origin string) bool {
 // reports whether it did.
 func (x *exchange) preflight(allowed []string) bool {
 	asked := x.r.Header.Get("Access-Control-Request-Method")
-	if x.r.Method != http.MethodOptions || asked == "" || len(x.g.c.Origins) == 0 || !lists(x.g.c.Origins, x.r.Header.Get("Origin")) {
+	if x.r.Method != http.MethodOptions || asked == "" || len(x.g.origins()) == 0 || !lists(x.g.origins(), x.r.Header.Get("Origin")) {
 		return false
 	}
 	h := x.w.Header()

@@ -114,6 +114,7 @@ type Gateway struct {
 	streams  *streams
 	access   *accesslog.Log // nil for none
 	fixed    fixed
+	tuned    atomic.Pointer[Tuning]
 	slowFrom time.Duration // slowFrom and writeTimeout, but in tests
 	writeFor time.Duration
 
@@ -129,20 +130,15 @@ func New(c Config) (*Gateway, error) {
 		return nil, errors.New("api: Registry, Client and Log are needed")
 	}
 	c.Version = cmp.Or(c.Version, "dev")
-	c.MaxBody = cmp.Or(c.MaxBody, 4<<20)
 	c.MaxHeader = cmp.Or(c.MaxHeader, 64<<10)
 	c.MaxInFlight = cmp.Or(c.MaxInFlight, 4096)
 	c.MaxConns = cmp.Or(c.MaxConns, 10_000)
 	c.MaxStreams = cmp.Or(c.MaxStreams, 4096)
-	c.Timeout = cmp.Or(c.Timeout, 10*time.Second)
 	c.HeaderTimeout = cmp.Or(c.HeaderTimeout, 5*time.Second)
 	c.ReadTimeout = cmp.Or(c.ReadTimeout, 30*time.Second)
 	c.Heartbeat = cmp.Or(c.Heartbeat, 15*time.Second)
 	c.StreamGrace = cmp.Or(c.StreamGrace, 5*time.Second)
 	c.SlowRequest = cmp.Or(c.SlowRequest, time.Second)
-	if c.Origin == nil {
-		c.Origin = func(r *http.Request) bool { return sameOrigin(r) || lists(c.Origins, r.Header.Get("Origin")) }
-	}
 	if c.Metrics == nil {
 		c.Metrics = prometheus.NewRegistry()
 	}
@@ -166,6 +162,10 @@ func New(c Config) (*Gateway, error) {
 		access: access, fixed: newFixed(), streams: newStreams(c.MaxStreams), slowFrom: slowFrom, writeFor: writeTimeout,
 		c: c, guard: who, rates: limit.New(), metrics: m, changes: changes,
 		contract: newContracts(m, c.Log, c.Credentials, func() { poke(changes) }), inFlight: make(chan struct{}, c.MaxInFlight),
+	}
+	g.Tune(Tuning{Origins: c.Origins, Timeout: c.Timeout, MaxBody: c.MaxBody})
+	if c.Origin == nil {
+		g.c.Origin = func(r *http.Request) bool { return sameOrigin(r) || lists(g.origins(), r.Header.Get("Origin")) }
 	}
 	if c.Overrides == nil {
 		g.overrides.Store(&policy.Overrides{})

@@ -36,7 +36,7 @@ func (g *Gateway) handle(serve func(*exchange)) http.Handler {
 		start := g.c.Now()
 		x := &exchange{g: g, w: &recorder{ResponseWriter: w, within: g.writeFor}, route: "none"}
 		x.r = r.WithContext(x.begin(r))
-		x.rpc = protocol.Of(x.w, x.r, g.c.MaxBody)
+		x.rpc = protocol.Of(x.w, x.r, g.maxBody())
 		defer x.done(start)
 		defer func() {
 			if p := recover(); p != nil {

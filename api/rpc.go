@@ -59,7 +59,7 @@ func (x *exchange) named(t *table) bool {
 func (x *exchange) recognise(e *endpoint, path string) error {
 	media, _, _ := mime.ParseMediaType(x.r.Header.Get("Content-Type"))
 	if path == e.path() {
-		x.rpc = protocol.ConnectUnary(x.w, x.r, x.g.c.MaxBody, media)
+		x.rpc = protocol.ConnectUnary(x.w, x.r, x.g.maxBody(), media)
 		return nil
 	}
 	var message []byte
@@ -69,7 +69,7 @@ func (x *exchange) recognise(e *endpoint, path string) error {
 			return err
 		}
 	}
-	x.rpc = protocol.Micro(x.w, x.r, x.g.c.MaxBody, "/"+e.service+"/"+e.name, media, message)
+	x.rpc = protocol.Micro(x.w, x.r, x.g.maxBody(), "/"+e.service+"/"+e.name, media, message)
 	return nil
 }
 

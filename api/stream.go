@@ -130,7 +130,7 @@ func (x *exchange) socket(e *endpoint, values []string) {
 		return
 	}
 	defer done()
-	ws, err := stream.Upgrade(x.w, x.r, x.g.c.MaxBody, writeTimeout)
+	ws, err := stream.Upgrade(x.w, x.r, x.g.maxBody(), writeTimeout)
 	if err != nil {
 		x.w.status = cmp.Or(x.w.status, http.StatusBadRequest) // it has answered
 		return

@@ -82,10 +82,15 @@ func (l *Loaded[T]) Preview(c Change) (*Loaded[T], error) {
 	if in.where == nil {
 		in.where = func(key string) string { return "store:" + key }
 	}
-	// What is wrong already and isn't changed is no reason to refuse the change.
-	out, err := in.settle(nil, func(other leaf) bool { return other.key != f.key })
+	// What is wrong already is no reason to refuse a change.
+	out, err := in.settle(l.taken, func(leaf) bool { return true })
 	if err != nil {
 		return nil, err
+	}
+	for _, r := range out.refused {
+		if r.Key == f.key {
+			return nil, Invalid(r.Key, "%s", r.Reason)
+		}
 	}
 	return out, in.alone(f, c)
 }

@@ -22,6 +22,8 @@ type Options struct {
 	Environ []string
 	// File is a YAML file of at most 1 MiB; empty reads none. One that can't be read is an error.
 	File string
+	// Lenient leaves out every setting that is wrong in the store, as LoadKV does with live ones: for the one who comes to mend it.
+	Lenient bool
 }
 
 // KV is a store of settings, such as Consul's.
@@ -84,7 +86,7 @@ func LoadKV[T any](ctx context.Context, defaults T, o Options, open func(T) (KV,
 		_, err := in.build(nil)
 		return nil, errors.Join(fmt.Errorf("config: %w", wrong), err)
 	}
-	return in.settle(nil, func(f leaf) bool { return f.live })
+	return in.settle(nil, func(f leaf) bool { return f.live || o.Lenient })
 }
 
 // local opens the store with what the other layers say. Their mistakes are found here already, but for those Validate finds: the

@@ -3,7 +3,7 @@
 //	flags            those that were given on the command line
 //	environment      CLEAVE_CONSUL_ADDR, with a prefix that the program chooses
 //	file             YAML
-//	Consul KV        one value per key, under a prefix
+//	store            one value per key: Consul KV under a prefix, or a file of several processes
 //	defaults         the value passed to Load
 //
 // The settings are a struct. One rule gives every setting its name in each layer; of the field `koanf:"addr"` inside the field
@@ -18,6 +18,17 @@
 // Fields are strings, booleans, integers, floats, time.Duration, anything with UnmarshalText, slices of those (in text: separated by
 // commas), and structs. A field without a koanf tag is not a setting. Text means the same in every layer: in YAML 0123 is no octal
 // number and yes no boolean, they are what a flag would make of them.
+//
+// # Settings that change
+//
+// A field `live:"true"` follows the store and the file while the process runs: NewLive, Follow, OnChange. The others are read at the start. What is
+// wrong is refused: the last good value stays, and the refusal is logged, counted in config_refused_total and shown by State. A value that was
+// good until another one changed is left alone, and what has changed is refused.
+//
+//	values      64 KiB   each, in Change
+//	history     100      changes
+//	store       Consul: at once, by a blocking query; a file: 250 ms
+//	file        250 ms   until a change is seen
 //
 // # Secrets
 //

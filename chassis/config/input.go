@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,49 +63,87 @@ func (in input[T]) build(values map[string]string) (*Loaded[T], error) {
 	return out, out.validate()
 }
 
-// settle builds with what is good of the store: where one of its values is wrong, the one of good is taken, or none. Only the settings that may
-// says can be given up so; any other mistake is an error.
+// settle builds with what is good of the store: a value that is wrong is given up for the one of good, or for none. When one is wrong that was
+// good before, or that the store doesn't give, what has changed made it so, and is given up together. Only settings that may says are given up;
+// any other mistake is an error.
 func (in input[T]) settle(good map[string]string, may func(leaf) bool) (*Loaded[T], error) {
 	leaves, err := leavesOf(&in.defaults)
 	if err != nil {
 		return nil, err
 	}
-	try := maps.Clone(in.values)
-	var refused []Refusal
+	t := trial{leaves: slices.DeleteFunc(leaves, func(f leaf) bool { return f.local || !may(f) }), good: good, values: maps.Clone(in.values)}
 	for {
-		out, err := in.build(try)
+		out, err := in.build(t.values)
 		if err == nil {
-			out.refused, out.taken = refused, try
+			out.refused, out.taken = t.refused, t.values
 			return out, nil
 		}
-		wrong := map[string]*Error{}
-		mistakes(err, func(e *Error) { wrong[e.Key] = e })
-		again := false
-		for _, f := range leaves {
-			e := wrong[f.key]
-			if e == nil || e.Source.Layer != Store || !may(f) {
-				continue
-			}
-			path := f.path()
-			now, there := try[path]
-			last, had := good[path]
-			switch {
-			case !there:
-				continue
-			case had && last != now:
-				try[path] = last
-			default:
-				delete(try, path)
-			}
-			if now == in.values[path] {
-				refused = append(refused, Refusal{Key: f.key, Source: e.Source.String(), Reason: e.Problem, value: now})
-			}
-			again = true
-		}
-		if !again {
+		if !t.giveUp(err, in.where) {
 			return nil, err
 		}
 	}
+}
+
+// trial are values of the store that may be wrong.
+type trial struct {
+	leaves  []leaf // that may be given up
+	good    map[string]string
+	values  map[string]string
+	refused []Refusal
+}
+
+// giveUp takes back what err is about. It says whether that was anything.
+func (t *trial) giveUp(err error, where func(string) string) bool {
+	wrong := map[string]*Error{}
+	mistakes(err, func(e *Error) { wrong[e.Key] = e })
+	any := false
+	for _, f := range t.leaves {
+		if e := wrong[f.key]; e != nil && e.Source.Layer == Store && t.changed(f) {
+			t.back(f, e.Problem, where)
+			any = true
+		}
+	}
+	if any {
+		return true
+	}
+	for _, f := range t.leaves {
+		if t.changed(f) {
+			t.back(f, oneLine(err), where)
+			any = true
+		}
+	}
+	if any {
+		return true
+	}
+	for _, f := range t.leaves { // a layer above has changed
+		if e := wrong[f.key]; e != nil && e.Source.Layer == Store {
+			t.note(f, e.Problem, where)
+			delete(t.values, f.path())
+			any = true
+		}
+	}
+	return any
+}
+
+// changed says whether a value isn't the one of good.
+func (t *trial) changed(f leaf) bool {
+	now, there := t.values[f.path()]
+	last, had := t.good[f.path()]
+	return there != had || now != last
+}
+
+// back gives a value up for the one of good.
+func (t *trial) back(f leaf, reason string, where func(string) string) {
+	t.note(f, reason, where)
+	if last, had := t.good[f.path()]; had {
+		t.values[f.path()] = last
+	} else {
+		delete(t.values, f.path())
+	}
+}
+
+func (t *trial) note(f leaf, reason string, where func(string) string) {
+	t.refused = append(t.refused, Refusal{Key: f.key, Source: where(f.path()), Reason: reason, value: t.values[f.path()]})
 }
 
 // mistakes calls fn with every *Error in err.

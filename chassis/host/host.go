@@ -58,16 +58,19 @@ type Config struct {
 	Metrics prometheus.Registerer
 	// Fault holds the failpoints that the operator armed; nil for none.
 	Fault *fault.Points
+	// Inject does to calls what operators ask for while it runs; nil when they may not.
+	Inject *fault.Injector
 	// Guard keeps calls from what is ill, those of the modules and those of Client's users; nil for none.
 	Guard *resilience.Client
 	// Gate lets calls in that come over a wire, as many as the modules can do; nil lets all in.
 	Gate *resilience.Gate
 	// Careless leaves out what rpc.ClientConfig.Careless does; for tests.
 	Careless bool
-	// Mesh gives each module an identity, by which it is reached and calls; nil for none. As is whose identity Client has; empty: Client isn't
-	// used for calls to elsewhere.
+	// Mesh gives each module an identity, by which it is reached and calls; nil for none.
 	Mesh *mesh.Mesh
-	As   string
+	// As is who Client's users are: whose identity Client has in the mesh (without one it isn't used for calls to elsewhere), and by which name a
+	// partition knows them.
+	As string
 	// Remote makes modules of this host call each other over the wire, as if they ran elsewhere. Else their calls are direct.
 	Remote bool
 	// Watch checks modules that say SharesMemory; for tests.
@@ -139,7 +142,7 @@ func New(c Config) (*Host, error) {
 		return nil, errors.Join(fmt.Errorf("host: %w", err), cl.Close())
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Host{c: c, client: cl, calls: guarded(c, cl), events: m, local: local, ctx: ctx, cancel: cancel}, nil
+	return &Host{c: c, client: cl, calls: guarded(c, c.As, cl), events: m, local: local, ctx: ctx, cancel: cancel}, nil
 }
 
 // Client calls modules, wherever they run: those of this host directly, unless Config says Remote.

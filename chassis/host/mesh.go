@@ -18,7 +18,9 @@ func clientConfig(c Config, local *rpc.Local) rpc.ClientConfig {
 	}
 }
 
-func guarded(c Config, cl client.Client) client.Client {
+// guarded is a client that a caller with a name calls by: a partition knows the name.
+func guarded(c Config, name string, cl client.Client) client.Client {
+	cl = c.Inject.Client(name, cl)
 	if c.Guard != nil {
 		return c.Guard.Wrap(cl)
 	}
@@ -39,12 +41,13 @@ func (h *Host) introduce(ctx context.Context) error {
 		return err
 	}
 	old := h.client
-	h.client, h.calls = own, guarded(h.c, own)
+	h.client, h.calls = own, guarded(h.c, h.c.As, own)
 	return old.Close()
 }
 
 // caller is a client that the host closes, and knows how its peers fare.
 type caller interface {
+	client.Client
 	io.Closer
 	Instances() []rpc.Instance
 }
@@ -83,12 +86,12 @@ func (h *Host) clientOf(identity *mesh.Identity) (*ownClient, error) {
 // direct either way, and shown to nobody.
 func (h *Host) callsOf(r *running, identity *mesh.Identity) (client.Client, error) {
 	if identity == nil {
-		return h.calls, nil
+		return h.ClientOf(r.name), nil
 	}
 	own, err := h.clientOf(identity)
 	if err != nil {
 		return nil, err
 	}
 	r.client = own
-	return guarded(h.c, own), nil
+	return guarded(h.c, r.name, own), nil
 }

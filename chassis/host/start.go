@@ -45,7 +45,7 @@ func (h *Host) start(ctx context.Context, m Module) (_ *running, err error) {
 		Comments: h.c.Comments,
 		Registry: h.c.Registry, Broker: h.c.Broker, Log: log, DrainWait: h.c.DrainWait,
 		Local: h.local, SharesMemory: m.SharesMemory,
-		Metadata: h.metadata(m), Admit: h.admit(m.Name),
+		Metadata: h.metadata(m), Admit: h.admit(m.Name), Abortable: h.c.Inject != nil,
 	}
 	if identity != nil {
 		identity.Server(&conf)
@@ -58,6 +58,9 @@ func (h *Host) start(ctx context.Context, m Module) (_ *running, err error) {
 		return nil, err
 	}
 	if err := h.faulty(m, r.server); err != nil {
+		return nil, err
+	}
+	if err := h.injected(m, r.server); err != nil {
 		return nil, err
 	}
 	owner := m.Name + "." + uuid.NewString()

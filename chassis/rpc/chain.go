@@ -34,7 +34,7 @@ func (s *Server) guard(next server.HandlerFunc) server.HandlerFunc {
 			parent, _ := metadata.Get(ctx, telemetry.Header)
 			ctx = telemetry.WithTraceparent(ctx, parent)
 		}
-		ctx = s.received(ctx)
+		ctx = s.abortable(s.received(ctx))
 		defer func() {
 			if p := recover(); p != nil {
 				err = s.panicked(ctx, req.Endpoint(), p)

@@ -77,6 +77,8 @@ type ServerConfig struct {
 	SharesMemory bool
 	// MaxConns is how many connections are served at once; default 10,000.
 	MaxConns int
+	// Abortable lets handlers cut the connection that a call came by, with Abort; for those who inject faults.
+	Abortable bool
 }
 
 func (c *ServerConfig) fill() error {

@@ -46,6 +46,7 @@ type Server struct {
 	lane     *laneWire   // nil when it isn't spoken
 	listener net.Listener
 	service  *registry.Service
+	conns    *connections  // nil when they can't be cut
 	stopping chan struct{} // closed when Shutdown begins
 	stopped  chan struct{} // closed when it is done
 	loops    sync.WaitGroup
@@ -83,6 +84,9 @@ func NewServer(c ServerConfig) (*Server, error) {
 	}
 	if c.TLS != nil {
 		s.tls = serverTLS(c.TLS, !c.NoLane)
+	}
+	if c.Abortable {
+		s.conns = &connections{open: map[string]net.Conn{}}
 	}
 	s.micro = newMicroServer(c)
 	return s, nil

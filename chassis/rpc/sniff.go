@@ -30,6 +30,7 @@ func (s *Server) accept(ln net.Listener, toGRPC, toMicro *queue) {
 			<-time.After(10 * time.Millisecond)
 			continue
 		}
+		conn = s.tracked(conn)
 		sniffing.Go(func() {
 			told, what, err := s.tell(conn)
 			switch {

@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"net"
 	"net/textproto"
 	"sync"
 	"sync/atomic"
@@ -77,6 +78,9 @@ func (p *probe) AfterFunc(func()) func() bool { return func() bool { return true
 // PeerKey is under what a Context has its Peer.
 type PeerKey struct{}
 
+// ConnKey is under what a Context has its Conn.
+type ConnKey struct{}
+
 // Context is a context.Context. It is made by Init, and ends by Cancel at the latest; then it may still be asked, but not used again. It is
 // small, since there is one for every call, and what few ask for is made when they do.
 type Context struct {
@@ -87,6 +91,8 @@ type Context struct {
 
 	// Peer is the TLS of the connection that the call came by; nil for none. It is to be set after Init, and found under PeerKey.
 	Peer *tls.ConnectionState
+	// Conn is the connection that the call came by; nil for none. It is to be set after Init, and found under ConnKey.
+	Conn net.Conn
 
 	inner atomic.Pointer[inner] // made when somebody waits
 	over  atomic.Bool           // Cancel was called
@@ -193,6 +199,8 @@ func (c *Context) Value(key any) any {
 	switch key {
 	case PeerKey{}:
 		return c.Peer
+	case ConnKey{}:
+		return c.Conn
 	case c.keys.span:
 		return c.ownSpan()
 	case c.keys.meta:

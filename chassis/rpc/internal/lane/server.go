@@ -263,7 +263,7 @@ func (c *Server) call(f frame) error {
 	}
 	call.from.Is = h.Span
 	call.ctx.Init(c.ctx, c.s.Keys, until, &call.from, c.s.Incoming(h.Meta))
-	call.ctx.Peer = c.tls
+	call.ctx.Peer, call.ctx.Conn = c.tls, c.nc
 
 	c.mu.Lock()
 	if f.id <= c.last {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc/codes"
 
+	"github.com/cleavehq/cleave/chassis/config"
 	"github.com/cleavehq/cleave/chassis/host"
 	"github.com/cleavehq/cleave/chassis/problem"
 	"github.com/cleavehq/cleave/chassis/rpc"
@@ -150,7 +152,14 @@ func message(err error) string {
 }
 
 // app is one run of the command.
-type app struct{ env Env }
+type app struct {
+	env Env
+	// lenient makes settings leave out what is wrong in the store.
+	lenient bool
+	// loaded and level are what settings read last.
+	loaded *config.Loaded[settings]
+	level  *slog.LevelVar
+}
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
@@ -172,8 +181,8 @@ cleave/config/, and from defaults: the first of these that has one. Exit codes: 
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	globalFlags(root.PersistentFlags())
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Run:"}, &cobra.Group{ID: "move", Title: "Move modules:"}, &cobra.Group{ID: "speak", Title: "Speak to what runs:"},
-		&cobra.Group{ID: "edge", Title: "Guard the gateway:"})
-	root.AddCommand(a.up(), a.runModules(), a.gateway(), a.extract(), a.absorb(), a.topology(), a.verify(), a.outbox(), a.services(), a.describe(), a.call(), a.stream(), a.events(), a.shop(), a.apikey(), a.policy(), a.resilience(), a.mesh(), a.healthcheck(), a.version())
+		&cobra.Group{ID: "edge", Title: "Guard the gateway:"}, &cobra.Group{ID: "operate", Title: "Operate:"})
+	root.AddCommand(a.up(), a.runModules(), a.gateway(), a.extract(), a.absorb(), a.topology(), a.verify(), a.outbox(), a.services(), a.describe(), a.call(), a.stream(), a.events(), a.shop(), a.apikey(), a.policy(), a.resilience(), a.mesh(), a.config(), a.fault(), a.healthcheck(), a.version())
 	return root
 }
 

@@ -55,6 +55,14 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 	if err != nil {
 		return err
 	}
+	live, err := a.live(ctx, &p, s, log, metrics, own)
+	if err != nil {
+		return err
+	}
+	inject, err := p.injector(ctx, s, log, metrics, own)
+	if err != nil {
+		return err
+	}
 	guard, err := newGuards(ctx, s, metrics, log)
 	if err != nil {
 		return err
@@ -93,7 +101,7 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 		}
 		conf := host.Config{
 			Modules: what.modules, Registry: reg, Broker: b, DataURL: s.Data.URL, DataDir: s.Data.Dir, Advertise: s.Advertise,
-			Version: cmp.Or(s.Module.Version, version().Version), HostName: name, Log: log, Metrics: metrics, Fault: points,
+			Version: cmp.Or(s.Module.Version, version().Version), HostName: name, Log: log, Metrics: metrics, Fault: points, Inject: inject,
 			Remote: !s.Direct, Topology: table, Now: a.env.Now, Guard: guard.client, Gate: guard.gate, Careless: guard.off(), Admin: adminAt(s, own),
 			Comments: comments.All(), Mesh: ids,
 		}
@@ -126,7 +134,7 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 			return err
 		}
 		guard.instances.Store(&instances{raw.Instances})
-		calls = guard.wrap(raw)
+		calls = guard.wrap(inject.Client(api.Name, raw))
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return own.Serve(ctx) })
@@ -146,6 +154,7 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 		if err != nil {
 			return err
 		}
+		tune(live, gw)
 		if len(what.modules) > 0 {
 			if err := adminKey(ctx, s, log); err != nil {
 				return err

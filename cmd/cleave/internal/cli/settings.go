@@ -7,8 +7,10 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/consul/api"
 	"github.com/spf13/cobra"
@@ -54,7 +56,7 @@ type settings struct {
 		ClientCA string `koanf:"client_ca" layers:"local"`
 	} `koanf:"tls"`
 	Log struct {
-		Level  string `koanf:"level"`
+		Level  string `koanf:"level" live:"true"`
 		Format string `koanf:"format"`
 	} `koanf:"log"`
 	Auth struct {
@@ -66,11 +68,18 @@ type settings struct {
 		Log string `koanf:"log"` // a share, or off
 	} `koanf:"access"`
 	CORS struct {
-		Origins []string `koanf:"origins"`
+		Origins []string `koanf:"origins" live:"true"`
 	} `koanf:"cors"`
-	Failpoints string `koanf:"failpoints" layers:"local"`
-	Resilience string `koanf:"resilience" layers:"local"` // off only for tests
-	Output     string `koanf:"output" layers:"local"`
+	Gateway struct {
+		// Timeout of a call whose policy has none.
+		Timeout time.Duration `koanf:"timeout" live:"true"`
+		// MaxBody of a request, in bytes.
+		MaxBody int64 `koanf:"max_body" live:"true"`
+	} `koanf:"gateway"`
+	AllowFaults bool   `koanf:"allow_faults" layers:"local"`
+	Failpoints  string `koanf:"failpoints" layers:"local"`
+	Resilience  string `koanf:"resilience" layers:"local"` // off only for tests
+	Output      string `koanf:"output" layers:"local"`
 }
 
 // The choices of settings that have some.
@@ -91,6 +100,7 @@ func defaults() settings {
 	s.Resilience = resilienceOn
 	s.Log.Level, s.Log.Format = "info", "text"
 	s.Access.Log = "0.01"
+	s.Gateway.Timeout, s.Gateway.MaxBody = 10*time.Second, 4<<20
 	return s
 }
 
@@ -142,6 +152,7 @@ func (s settings) Validate() error {
 	if _, _, err := accessShare(s.Access.Log); err != nil {
 		errs = append(errs, err)
 	}
+	errs = append(errs, s.gatewayErrors()...)
 	if _, err := fault.Parse(s.Failpoints); err != nil {
 		errs = append(errs, config.Invalid("failpoints", "%v", err))
 	}
@@ -162,9 +173,10 @@ func globalFlags(f *pflag.FlagSet) {
 	f.StringP("output", "o", d.Output, "table or json")
 }
 
-// adminFlag is that of every command that serves.
+// adminFlag adds those of every command that serves.
 func adminFlag(f *pflag.FlagSet) {
 	f.String("resilience", defaults().Resilience, "for tests: off leaves out limits, breakers, bulkheads, retry budget and default deadlines")
+	faultFlag(f)
 	f.String("admin-listen", defaults().Admin.Listen, "address of the listener for those who run this process: metrics and more; the registry says where it is")
 }
 
@@ -206,7 +218,7 @@ func (a *app) settings(c *cobra.Command) (settings, *slog.Logger, error) {
 	consul := api.DefaultConfig() // reads CONSUL_HTTP_ADDR and CONSUL_HTTP_TOKEN
 	d.Consul.Addr, d.Consul.Token = consul.Address, consul.Token
 	file, _ := c.Flags().GetString("config")
-	loaded, err := config.LoadKV(c.Context(), d, config.Options{Flags: c.Flags(), EnvPrefix: "CLEAVE_", File: file}, openKV)
+	loaded, err := config.LoadKV(c.Context(), d, config.Options{Flags: c.Flags(), EnvPrefix: "CLEAVE_", File: file, Lenient: a.lenient}, openKV)
 	if err != nil {
 		var wrong *config.Error
 		if errors.As(err, &wrong) {
@@ -217,6 +229,7 @@ func (a *app) settings(c *cobra.Command) (settings, *slog.Logger, error) {
 	s := loaded.Value
 	var level slog.LevelVar
 	_ = level.UnmarshalText([]byte(s.Log.Level)) // validated
+	a.loaded, a.level = loaded, &level
 	log, err := telemetry.NewLogger(a.env.Stderr, &level, s.Log.Format)
 	if err != nil {
 		return s, nil, &usageError{err}
@@ -224,10 +237,13 @@ func (a *app) settings(c *cobra.Command) (settings, *slog.Logger, error) {
 	return s, log, nil
 }
 
-// openKV opens Consul KV, for those whose registry is Consul.
-func openKV(s settings) (config.KV, error) {
+// openKV opens the store of the settings.
+func openKV(s settings) (config.KV, error) { return configStore(s) }
+
+// configStore is Consul KV for those whose registry is Consul, else a file beside the data.
+func configStore(s settings) (config.Backend, error) {
 	if s.Registry != registryConsul {
-		return nil, nil //nolint:nilnil // there is none, and that is no error
+		return config.NewFileKV(filepath.Join(s.Data.Dir, "config.json")), nil
 	}
 	c, err := consulClient(s)
 	if err != nil {
