@@ -35,7 +35,7 @@ func (g *Gateway) Handler() http.Handler {
 		x := &exchange{g: g, w: &recorder{ResponseWriter: w, within: g.writeFor}, route: "none", release: func() {}}
 		x.r = r.WithContext(x.begin(r))
 		x.rpc = protocol.Of(x.w, x.r, g.c.MaxBody)
-		defer func() { g.metrics.done(r.Method, x.route, x.w.status, g.c.Now().Sub(start)) }()
+		defer func() { x.observed(g.c.Now().Sub(start)) }()
 		defer func() {
 			if p := recover(); p != nil {
 				x.panicked(p)
@@ -50,8 +50,10 @@ type exchange struct {
 	g     *Gateway
 	w     *recorder
 	r     *http.Request
-	id    string // X-Request-Id
-	route string // template of the route, for the metrics
+	id    string            // X-Request-Id
+	route string            // template of the route, for the metrics
+	span  *telemetry.Active // nil when nothing is recorded
+	code  string            // of the error that it was answered with
 
 	rpc     protocol.Call // nil when the request is none, or is not known to be one yet
 	release func()        // gives back the place among the requests in flight
@@ -97,7 +99,8 @@ func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // begin gives the request its trace and its id, and tells the client of both.
 func (x *exchange) begin(r *http.Request) context.Context {
-	ctx := telemetry.WithTraceparent(r.Context(), r.Header.Get(telemetry.Header))
+	ctx, span := x.g.c.Tracer.Join(r.Context(), r.Header.Get(telemetry.Header), known(r.Method), telemetry.Server)
+	x.span = span
 	id := r.Header.Get(requestIDHeader)
 	if !saneID(id) {
 		id = uuid.NewString()
@@ -250,6 +253,7 @@ func (x *exchange) fail(err error) { x.failWith(problem.HTTPStatus(problem.From(
 
 func (x *exchange) failWith(status int, err error) {
 	p := problem.From(err)
+	x.code = p.Code.String()
 	x.g.metrics.refused.WithLabelValues(p.Reason).Inc()
 	level := slog.LevelDebug
 	if status >= http.StatusInternalServerError && p.Reason != reasonNotReady {

@@ -7,9 +7,12 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go-micro.dev/v4/broker"
 	"go-micro.dev/v4/registry"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/cleavehq/cleave/chassis/telemetry"
 )
 
 const (
@@ -62,6 +65,10 @@ type ServerConfig struct {
 	SharesMemory bool
 	// MaxConns is how many connections are served at once; default 10,000.
 	MaxConns int
+	// Tracer records the calls, and through their contexts what is done in them; nil for none.
+	Tracer *telemetry.Tracer
+	// Metrics receives rpc_server_call_seconds; may be nil. Servers may share it.
+	Metrics prometheus.Registerer
 }
 
 func (c *ServerConfig) fill() error {

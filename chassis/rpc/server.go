@@ -38,6 +38,7 @@ type Server struct {
 	workers  work.Pool
 	draining atomic.Bool
 	tally    tally
+	red      *red // nil when nobody reads it
 
 	health   *health.Server
 	grpc     *grpc.Server
@@ -85,6 +86,9 @@ func NewServer(c ServerConfig) (*Server, error) {
 		s.tls = serverTLS(c.TLS, !c.NoLane)
 	}
 	s.micro = newMicroServer(c)
+	if s.red, err = newRED(c.Metrics); err != nil {
+		return nil, fmt.Errorf("rpc: register metrics: %w", err)
+	}
 	return s, nil
 }
 

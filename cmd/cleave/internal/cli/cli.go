@@ -150,7 +150,10 @@ func message(err error) string {
 }
 
 // app is one run of the command.
-type app struct{ env Env }
+type app struct {
+	env  Env
+	logs logs // of the settings that were read last
+}
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
@@ -173,7 +176,7 @@ cleave/config/, and from defaults: the first of these that has one. Exit codes: 
 	globalFlags(root.PersistentFlags())
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Run:"}, &cobra.Group{ID: "move", Title: "Move modules:"}, &cobra.Group{ID: "speak", Title: "Speak to what runs:"},
 		&cobra.Group{ID: "edge", Title: "Guard the gateway:"})
-	root.AddCommand(a.up(), a.runModules(), a.gateway(), a.extract(), a.absorb(), a.topology(), a.verify(), a.outbox(), a.services(), a.describe(), a.call(), a.stream(), a.events(), a.shop(), a.apikey(), a.policy(), a.healthcheck(), a.version())
+	root.AddCommand(a.up(), a.runModules(), a.gateway(), a.extract(), a.absorb(), a.topology(), a.verify(), a.outbox(), a.services(), a.describe(), a.call(), a.stream(), a.trace(), a.logsOf(), a.events(), a.shop(), a.apikey(), a.policy(), a.healthcheck(), a.version())
 	return root
 }
 

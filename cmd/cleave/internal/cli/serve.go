@@ -46,6 +46,10 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 	if err != nil {
 		return err
 	}
+	tracer, err := p.telemetry(ctx, s, processName(s, what), metrics, own, a.logs, log)
+	if err != nil {
+		return err
+	}
 	guard, err := resilience.NewClient(resilience.ClientConfig{Log: log, Metrics: metrics})
 	if err != nil {
 		return err
@@ -80,7 +84,7 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 		conf := host.Config{
 			Modules: what.modules, Registry: reg, Broker: b, DataURL: s.Data.URL, DataDir: s.Data.Dir, Advertise: s.Advertise,
 			Version: cmp.Or(s.Module.Version, version().Version), HostName: name, Log: log, Metrics: metrics, Fault: points,
-			Remote: !s.Direct, Topology: table, Now: a.env.Now, Guard: guard, Admin: adminAt(s, own),
+			Remote: !s.Direct, Topology: table, Now: a.env.Now, Guard: guard, Admin: adminAt(s, own), Tracer: tracer,
 		}
 		if !what.gateway {
 			conf.Listen = s.Listen
@@ -109,7 +113,7 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 	if what.gateway {
 		conf, err := edge(s, calls, api.Config{
 			Registry: reg, Client: calls, Log: log, Metrics: metrics, Version: version().Version, Advertise: s.Advertise,
-			Admin: adminAt(s, own),
+			Admin: adminAt(s, own), Tracer: tracer.For(api.Name),
 		})
 		if err != nil {
 			return err
