@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go-micro.dev/v4/client"
+	"go-micro.dev/v4/util/addr"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cleavehq/cleave/api"
@@ -161,8 +162,11 @@ func adminAt(s settings, own *admin.Server) string {
 	if err != nil {
 		return own.Address()
 	}
-	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() && s.Advertise != "" {
-		host = s.Advertise
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		if own, err := addr.Extract(host); err == nil {
+			host = own
+		}
+		host = cmp.Or(s.Advertise, host)
 	}
 	return net.JoinHostPort(host, port)
 }
