@@ -20,7 +20,7 @@ type noted struct {
 func (x *exchange) done(start time.Time) {
 	end := x.g.c.Now()
 	took := end.Sub(start)
-	x.g.metrics.done(x.r.Method, x.route, x.w.status, took)
+	x.observed(took)
 	if x.route == livenessPage || x.route == readyPage { // whoever asks for them asks all the time
 		return
 	}

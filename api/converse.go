@@ -90,6 +90,7 @@ func (x *exchange) long() (done func(), err error) {
 		return nil, err
 	}
 	x.release()
+	x.span.Streamed()
 	_ = http.NewResponseController(x.w).SetReadDeadline(time.Time{}) // a test's writer has none
 	return x.g.streams.close, nil
 }

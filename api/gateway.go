@@ -25,6 +25,7 @@ import (
 	"github.com/cleavehq/cleave/api/internal/policy"
 	"github.com/cleavehq/cleave/chassis/kv"
 	"github.com/cleavehq/cleave/chassis/resilience"
+	"github.com/cleavehq/cleave/chassis/telemetry"
 )
 
 // Name of the gateway in the registry.
@@ -51,6 +52,8 @@ type Config struct {
 	Log  *slog.Logger
 	// Metrics is what the gateway adds to; default a new one.
 	Metrics *prometheus.Registry
+	// Tracer records the requests; nil for none.
+	Tracer *telemetry.Tracer
 	// Version is in the registry and in /openapi.json; default "dev".
 	Version string
 	// Admin is where the process's own listener is (package admin), host:port; in the registry, unless it is empty.

@@ -52,8 +52,10 @@ type exchange struct {
 	g     *Gateway
 	w     *recorder
 	r     *http.Request
-	id    string // X-Request-Id
-	route string // template of the route, for the metrics
+	id    string            // X-Request-Id
+	route string            // template of the route, for the metrics
+	span  *telemetry.Active // nil when nothing is recorded
+	code  string            // of the error that it was answered with
 
 	rpc    protocol.Call // nil when the request is none, or is not known to be one yet
 	placed bool          // it has a place among the requests in flight
@@ -111,7 +113,8 @@ func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // begin gives the request its trace and its id, and tells the client of both.
 func (x *exchange) begin(r *http.Request) context.Context {
-	ctx := telemetry.WithTraceparent(r.Context(), r.Header.Get(telemetry.Header))
+	ctx, span := x.g.c.Tracer.Join(r.Context(), r.Header.Get(telemetry.Header), known(r.Method), telemetry.Server)
+	x.span = span
 	id := r.Header.Get(requestIDHeader)
 	if !saneID(id) {
 		id = uuid.NewString()
@@ -276,6 +279,7 @@ func (x *exchange) fail(err error) { x.failWith(problem.HTTPStatus(problem.From(
 func (x *exchange) failWith(status int, err error) {
 	p := problem.From(err)
 	x.problemStatus, x.reason = status, p.Reason
+	x.code = p.Code.String()
 	x.g.metrics.refused.WithLabelValues(p.Reason).Inc()
 	level := slog.LevelDebug
 	if status >= http.StatusInternalServerError && p.Reason != reasonNotReady {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,7 +18,11 @@ type metrics struct {
 	panics    prometheus.Counter
 	misfits   *prometheus.CounterVec
 	unlogged  prometheus.Counter
+	exemplar  atomic.Int64 // when the next one is taken, in nanoseconds since 1970
 }
+
+// exemplarEvery is how often a request's trace is kept as an exemplar.
+const exemplarEvery = 100 * time.Millisecond
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
@@ -52,8 +57,16 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	return m, nil
 }
 
-func (m *metrics) done(method, route string, status int, d time.Duration) {
-	m.requests.WithLabelValues(known(method), route, strconv.Itoa(status)).Observe(d.Seconds())
+// done counts a request. Its trace is the exemplar of those like it, if it is the first of them in a second.
+func (m *metrics) done(method, route string, status int, d time.Duration, trace func() string) {
+	o := m.requests.WithLabelValues(known(method), route, strconv.Itoa(status))
+	now, next := time.Now().UnixNano(), m.exemplar.Load()
+	e, ok := o.(prometheus.ExemplarObserver)
+	if !ok || now < next || !m.exemplar.CompareAndSwap(next, now+int64(exemplarEvery)) {
+		o.Observe(d.Seconds())
+		return
+	}
+	e.ObserveWithExemplar(d.Seconds(), prometheus.Labels{"trace_id": trace()})
 }
 
 // known keeps what clients make up out of the labels.

@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"sync"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"modernc.org/sqlite"
 )
@@ -100,7 +101,14 @@ func openDB(name, dsn string) (*sql.DB, error) {
 	}
 	c := &connector{driver: &openedDriver{Driver: d}}
 	c.open = func(context.Context) (driver.Conn, error) { return d.Open(dsn) }
-	if dc, ok := d.(driver.DriverContext); ok {
+	if name == "pgx" {
+		conf, err := pgx.ParseConfig(dsn)
+		if err != nil {
+			return nil, err
+		}
+		conf.Tracer = pgTracer{}
+		c.open = stdlib.GetConnector(*conf).Connect
+	} else if dc, ok := d.(driver.DriverContext); ok {
 		inner, err := dc.OpenConnector(dsn)
 		if err != nil {
 			return nil, err

@@ -5,6 +5,8 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+
+	"github.com/cleavehq/cleave/chassis/telemetry"
 )
 
 const (
@@ -59,6 +61,7 @@ type keepingConn struct {
 type keptStmt struct {
 	sqliteStmt
 	text string
+	name string // of its spans
 	busy bool
 }
 
@@ -98,7 +101,7 @@ func (c *keepingConn) statement(ctx context.Context, text string) (*keptStmt, er
 	if err := c.makeRoom(); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
-	s := &keptStmt{sqliteStmt: inner, text: text}
+	s := &keptStmt{sqliteStmt: inner, text: text, name: summary(text)}
 	c.kept[text] = c.used.PushFront(s)
 	return s, nil
 }
@@ -126,35 +129,54 @@ func element(e *list.Element) *keptStmt {
 
 // ExecContext implements driver.ExecerContext.
 func (c *keepingConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	l := telemetry.Begin(ctx)
 	s, err := c.statement(ctx, query)
+	var r driver.Result
 	switch {
 	case err != nil:
-		return nil, err
 	case s == nil:
-		return c.sqliteConn.ExecContext(ctx, query, args)
+		r, err = c.sqliteConn.ExecContext(ctx, query, args)
+	default:
+		r, err = s.ExecContext(ctx, args)
 	}
-	return s.ExecContext(ctx, args)
+	if l.On() {
+		told(l, systemSQLite, nameOf(s, query), err)
+	}
+	return r, err
+}
+
+// nameOf is the name of a statement's spans, whether or not it is kept.
+func nameOf(s *keptStmt, query string) string {
+	if s != nil {
+		return s.name
+	}
+	return summary(query)
 }
 
 // QueryContext implements driver.QueryerContext.
 func (c *keepingConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	l := telemetry.Begin(ctx)
 	s, err := c.statement(ctx, query)
+	var found driver.Rows
 	switch {
 	case err != nil:
-		return nil, err
 	case s == nil:
-		return c.sqliteConn.QueryContext(ctx, query, args)
+		found, err = c.sqliteConn.QueryContext(ctx, query, args)
+	default:
+		found, err = s.QueryContext(ctx, args)
 	}
-	found, err := s.QueryContext(ctx, args)
-	if err != nil {
-		return nil, err
+	if l.On() && (err != nil || s == nil) {
+		told(l, systemSQLite, nameOf(s, query), err)
+	}
+	if err != nil || s == nil {
+		return found, err
 	}
 	rows, ok := found.(sqliteRows)
 	if !ok {
 		return nil, errors.Join(errors.New("SQLite's driver has rows of another kind"), found.Close())
 	}
 	s.busy = true
-	return &keptRows{sqliteRows: rows, of: s}, nil
+	return &keptRows{sqliteRows: rows, of: s, leaf: l}, nil
 }
 
 // Close implements driver.Conn.
@@ -171,12 +193,17 @@ func (c *keepingConn) Close() error {
 // keptRows are rows of a kept statement, which is free again when they are closed.
 type keptRows struct {
 	sqliteRows
-	of *keptStmt
+	of   *keptStmt
+	leaf telemetry.Leaf // ends when they are closed: SQLite looks for a row when it is asked for
 }
 
 // Close implements driver.Rows.
 func (r *keptRows) Close() error {
 	err := r.sqliteRows.Close()
 	r.of.busy = false
+	if r.leaf.On() {
+		told(r.leaf, systemSQLite, r.of.name, err)
+		r.leaf = telemetry.Leaf{}
+	}
 	return err
 }

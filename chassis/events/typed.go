@@ -26,6 +26,13 @@ func Topic(m proto.Message) string { return string(m.ProtoReflect().Descriptor()
 // message may have been stored.
 func Publish(ctx context.Context, b broker.Broker, m proto.Message) error {
 	topic := Topic(m)
+	ctx, span := telemetry.Start(ctx, "publish "+topic, telemetry.Producer)
+	err := publish(ctx, b, topic, m)
+	span.Done(err)
+	return err
+}
+
+func publish(ctx context.Context, b broker.Broker, topic string, m proto.Message) error {
 	body, err := proto.Marshal(m)
 	if err != nil {
 		return fmt.Errorf("publish %s: encode: %w", topic, err)
@@ -77,6 +84,7 @@ func SubscribeMessages[M proto.Message](
 	var zero M
 	kind := zero.ProtoReflect().Type()
 	topic := string(kind.Descriptor().FullName())
+	tracer := tracerIn(opts)
 	ctx, cancel := context.WithCancel(context.Background())
 	handle := func(e broker.Event) error {
 		m, err := decode[M](e.Message(), kind)
@@ -84,7 +92,11 @@ func SubscribeMessages[M proto.Message](
 			return Permanent(fmt.Errorf("decode %s: %w", topic, err))
 		}
 		header := e.Message().Header
-		return fn(telemetry.WithTraceparent(ctx, header[HeaderTraceparent]), header, m)
+		ctx, span := tracer.Join(ctx, header[HeaderTraceparent], "handle "+topic, telemetry.Consumer)
+		span.Set("messaging.consumer.group.name", group)
+		err = fn(ctx, header, m)
+		told(span, err)
+		return err
 	}
 	s, err := b.Subscribe(topic, handle, append(opts, broker.Queue(group))...)
 	if err != nil {

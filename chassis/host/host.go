@@ -20,6 +20,7 @@ import (
 	"github.com/cleavehq/cleave/chassis/outbox"
 	"github.com/cleavehq/cleave/chassis/resilience"
 	"github.com/cleavehq/cleave/chassis/rpc"
+	"github.com/cleavehq/cleave/chassis/telemetry"
 	"github.com/cleavehq/cleave/chassis/topology"
 )
 
@@ -56,6 +57,8 @@ type Config struct {
 	DrainWait time.Duration
 	// Metrics receives the metrics of the client, the outboxes and the inboxes; may be nil.
 	Metrics prometheus.Registerer
+	// Tracer records what the modules do; nil for nothing.
+	Tracer *telemetry.Tracer
 	// Fault holds the failpoints that the operator armed; nil for none.
 	Fault *fault.Points
 	// Inject does to calls what operators ask for while it runs; nil when they may not.

@@ -18,6 +18,7 @@ import (
 	"github.com/cleavehq/cleave/chassis/outbox"
 	"github.com/cleavehq/cleave/chassis/resilience"
 	"github.com/cleavehq/cleave/chassis/rpc"
+	"github.com/cleavehq/cleave/chassis/telemetry"
 )
 
 func (h *Host) start(ctx context.Context, m Module) (_ *running, err error) {
@@ -44,7 +45,7 @@ func (h *Host) start(ctx context.Context, m Module) (_ *running, err error) {
 		Name: m.Name, ID: uuid.NewString(), Version: h.c.Version, Address: listen, Advertise: advertise, Contract: m.Contract,
 		Comments: h.c.Comments,
 		Registry: h.c.Registry, Broker: h.c.Broker, Log: log, DrainWait: h.c.DrainWait,
-		Local: h.local, SharesMemory: m.SharesMemory,
+		Local: h.local, SharesMemory: m.SharesMemory, Tracer: h.c.Tracer.For(m.Name), Metrics: h.c.Metrics,
 		Metadata: h.metadata(m), Admit: h.admit(m.Name), Abortable: h.c.Inject != nil,
 	}
 	if identity != nil {
@@ -67,13 +68,14 @@ func (h *Host) start(ctx context.Context, m Module) (_ *running, err error) {
 	if r.relay, err = h.relay(m.Name, r.db, owner, log); err != nil {
 		return nil, err
 	}
-	inbox := outbox.Inbox{Now: h.c.Now, Log: log, Fault: h.c.Fault, Metrics: h.events}
+	inbox := outbox.Inbox{Now: h.c.Now, Log: log, Fault: h.c.Fault, Metrics: h.events, Tracer: h.c.Tracer.For(m.Name)}
 	deps := Deps{
 		Name: m.Name, DB: r.db, OpenDB: h.openDB, Client: calls, Broker: inbox.On(h.c.Broker), Log: log, Now: h.c.Now, Owner: owner, Fault: h.c.Fault,
 		Metrics: h.c.Metrics, Stopping: r.server.Stopping(),
 	}
 	var own context.Context
-	own, r.cancel = context.WithCancel(resilience.WithLevel(h.ctx, resilience.Critical)) // what a worker goes on with was begun
+	background := telemetry.WithTracer(h.ctx, h.c.Tracer.For(m.Name))
+	own, r.cancel = context.WithCancel(resilience.WithLevel(background, resilience.Critical)) // what a worker goes on with was begun
 	if r.stop, err = m.Start(own, deps, r.server); err != nil {
 		return nil, err
 	}
@@ -101,6 +103,7 @@ func (h *Host) openDB(ctx context.Context, name string, migrations fs.FS) (*sql.
 func (h *Host) relay(module string, db *sql.DB, owner string, log *slog.Logger) (stop func(), err error) {
 	relay, err := outbox.NewRelay(outbox.RelayConfig{
 		DB: db, Broker: h.c.Broker, Owner: owner, Module: module, Log: log, Now: h.c.Now, Fault: h.c.Fault, Metrics: h.events,
+		Tracer: h.c.Tracer.For(module),
 	})
 	if err != nil {
 		return nil, err

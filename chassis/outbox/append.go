@@ -41,10 +41,18 @@ func Append(ctx context.Context, tx *sql.Tx, key string, m proto.Message) error 
 	if len(body) > events.MaxMessage {
 		return fmt.Errorf("append %s: %d bytes, at most %d are taken: %w", topic, len(body), events.MaxMessage, ErrTooLong)
 	}
+	ctx, span := telemetry.StartIn(ctx, "append "+topic, telemetry.Producer)
+	err = number(ctx, tx, key, id, topic, body)
+	span.Done(err)
+	return err
+}
+
+// number gives an event its place in the order of its key, and writes it.
+func number(ctx context.Context, tx *sql.Tx, key, id, topic string, body []byte) error {
 	var seq int64
 	var prior string
 	first := withLast("", topic, 1)
-	err = tx.QueryRowContext(ctx, `INSERT INTO outbox_key (key, seq, last) VALUES ($1, 1, $2)
+	err := tx.QueryRowContext(ctx, `INSERT INTO outbox_key (key, seq, last) VALUES ($1, 1, $2)
 		ON CONFLICT (key) DO UPDATE SET seq = outbox_key.seq + 1 RETURNING seq, last`, key, first).Scan(&seq, &prior)
 	if err != nil {
 		return fmt.Errorf("append %s: number it: %w", topic, err)

@@ -14,6 +14,7 @@ import (
 	"github.com/cleavehq/cleave/chassis/data"
 	"github.com/cleavehq/cleave/chassis/events"
 	"github.com/cleavehq/cleave/chassis/fault"
+	"github.com/cleavehq/cleave/chassis/telemetry"
 )
 
 // Inbox is what the subscriptions of one module have in common.
@@ -28,6 +29,8 @@ type Inbox struct {
 	Fault *fault.Points
 	// Metrics may be nil.
 	Metrics *Metrics
+	// Tracer records the handling of events; nil for none.
+	Tracer *telemetry.Tracer
 }
 
 // On returns b for [Subscribe]. The topics that one consumer subscribes to on it are in order together.

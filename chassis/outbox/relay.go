@@ -15,6 +15,7 @@ import (
 	"github.com/cleavehq/cleave/chassis/events"
 	"github.com/cleavehq/cleave/chassis/fault"
 	"github.com/cleavehq/cleave/chassis/lease"
+	"github.com/cleavehq/cleave/chassis/telemetry"
 )
 
 // RelayConfig says what to publish, and where. DB, Broker and Owner are needed.
@@ -32,6 +33,8 @@ type RelayConfig struct {
 	Fault *fault.Points
 	// Metrics may be nil.
 	Metrics *Metrics
+	// Tracer records what is published; nil for nothing.
+	Tracer *telemetry.Tracer
 
 	// Batch is how many events are read at once, at most 4 MiB of them and at least one; default 256. It bounds the relay's memory.
 	Batch int

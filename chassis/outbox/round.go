@@ -47,7 +47,9 @@ func (r *Relay) round(ctx context.Context, l *lease.Lease) (int, error) {
 	if err != nil || len(batch) == 0 {
 		return 0, err
 	}
+	ctx, finish := r.batched(ctx, batch)
 	var out outcome
+	defer func() { finish(out.err) }()
 	send, giveUp := context.WithCancel(ctx)
 	defer giveUp()
 	var g errgroup.Group
@@ -137,8 +139,9 @@ func (r *Relay) send(ctx context.Context, x row) (placed, error) {
 	if err := r.c.Fault.Hit(ctx, "outbox.publish.before"); err != nil {
 		return placed{}, err
 	}
+	ctx, trace, done := r.traced(ctx, x)
 	h := map[string]string{
-		events.HeaderContentType: events.ContentType, events.HeaderEventID: x.id, events.HeaderTraceparent: x.trace,
+		events.HeaderContentType: events.ContentType, events.HeaderEventID: x.id, events.HeaderTraceparent: trace,
 		HeaderKey: x.key, HeaderSeq: strconv.FormatInt(x.seq, 10), HeaderPriorAt: strconv.FormatInt(x.priorAt, 10),
 	}
 	if x.prior != "" {
@@ -157,6 +160,7 @@ func (r *Relay) send(ctx context.Context, x row) (placed, error) {
 	} else {
 		err = r.c.Broker.Publish(x.topic, m, broker.PublishContext(ctx))
 	}
+	done(err)
 	return p, errors.Join(err, r.c.Fault.Hit(ctx, "outbox.publish.after"))
 }
 

@@ -42,7 +42,7 @@ func Subscribe[M proto.Message](b broker.Broker, db *sql.DB, consumer string, fn
 			return events.Permanent(err)
 		}
 		return s.handle(ctx, id, header, func(ctx context.Context, tx *sql.Tx) error { return fn(ctx, tx, m) })
-	}, events.Watching(events.Watch{Uncounted: s.uncounted, Dead: s.dead}))
+	}, events.Watching(events.Watch{Uncounted: s.uncounted, Dead: s.dead}), events.Traced(on.inbox.Tracer))
 	if err != nil {
 		return nil, err
 	}

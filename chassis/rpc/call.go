@@ -60,7 +60,7 @@ func (c *Client) callAll(ctx context.Context, req client.Request, rsp any, info 
 	if settled || err != nil {
 		return err
 	}
-	return c.remote(ctx, req, rsp, info, *o, until, before)
+	return c.traced(ctx, req, func(ctx context.Context) error { return c.remote(ctx, req, rsp, info, *o, until, before) })
 }
 
 // remote makes the call over a wire.

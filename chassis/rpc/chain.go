@@ -32,7 +32,9 @@ func (s *Server) guard(next server.HandlerFunc) server.HandlerFunc {
 	return func(ctx context.Context, req server.Request, rsp any) (err error) {
 		if _, ok := ctx.(*callctx.Context); !ok { // that one is in its trace already
 			parent, _ := metadata.Get(ctx, telemetry.Header)
-			ctx = telemetry.WithTraceparent(ctx, parent)
+			var done func(error)
+			ctx, done = s.joined(ctx, req, parent)
+			defer func() { done(err) }()
 		}
 		ctx = s.abortable(s.received(ctx))
 		defer func() {

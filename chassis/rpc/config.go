@@ -9,9 +9,12 @@ import (
 	"net"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go-micro.dev/v4/broker"
 	"go-micro.dev/v4/registry"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/cleavehq/cleave/chassis/telemetry"
 )
 
 const (
@@ -79,6 +82,10 @@ type ServerConfig struct {
 	MaxConns int
 	// Abortable lets handlers cut the connection that a call came by, with Abort; for those who inject faults.
 	Abortable bool
+	// Tracer records the calls, and through their contexts what is done in them; nil for none.
+	Tracer *telemetry.Tracer
+	// Metrics receives rpc_server_call_seconds; may be nil. Servers may share it.
+	Metrics prometheus.Registerer
 }
 
 func (c *ServerConfig) fill() error {

@@ -47,6 +47,7 @@ func (c *Client) direct(ctx context.Context, s *Server, m *method, body, rsp pro
 	}
 	d := &directCall{start: start, m: m}
 	d.ctx.Init(ctx, s.keys, until, s.keys.Span(ctx), s.incoming(ctx))
+	d.ctx.Trace(s.c.Tracer)
 	if !s.live.begin(&d.liveCall) {
 		return true, nil
 	}
@@ -77,6 +78,7 @@ func (c *Client) direct(ctx context.Context, s *Server, m *method, body, rsp pro
 func (c *Client) shared(ctx context.Context, s *Server, m *method, body, rsp proto.Message, start, until time.Time) (gone bool, err error) {
 	l, md := &liveCall{}, s.incoming(ctx)
 	l.ctx.Init(ctx, s.keys, until, s.keys.Span(ctx), md)
+	l.ctx.Trace(s.c.Tracer)
 	if !s.live.begin(l) {
 		return true, nil
 	}
@@ -93,6 +95,7 @@ func (c *Client) shared(ctx context.Context, s *Server, m *method, body, rsp pro
 	if err == nil {
 		err = l.ctx.EndedAt(end) // the answer is late
 	}
+	s.observed(&l.ctx, m.name, inProcess, start, end, err)
 	s.live.end(l)
 	if err == nil {
 		if err = c.fits(rsp); err == nil {
@@ -166,6 +169,7 @@ func (d *directCall) Run() {
 	if d.err == nil {
 		d.err = d.ctx.EndedAt(end) // the answer is late
 	}
+	d.m.s.observed(&d.ctx, d.m.name, inProcess, d.start, end, d.err)
 	done := d.done
 	d.m.s.live.end(&d.liveCall)
 	if done != nil {

@@ -38,6 +38,7 @@ type Server struct {
 	workers  work.Pool
 	draining atomic.Bool
 	tally    tally
+	red      *red // nil when nobody reads it
 
 	health   *health.Server
 	grpc     *grpc.Server
@@ -89,6 +90,9 @@ func NewServer(c ServerConfig) (*Server, error) {
 		s.conns = &connections{open: map[string]net.Conn{}}
 	}
 	s.micro = newMicroServer(c)
+	if s.red, err = newRED(c.Metrics); err != nil {
+		return nil, fmt.Errorf("rpc: register metrics: %w", err)
+	}
 	return s, nil
 }
 

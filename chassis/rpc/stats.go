@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/cleavehq/cleave/chassis/problem"
+	"github.com/cleavehq/cleave/chassis/rpc/internal/callctx"
 )
 
 // statsMethod is served by every server over gRPC, beside health and reflection: google.protobuf.Empty to google.protobuf.Struct.
@@ -121,12 +122,19 @@ func (s *Server) Stats() Stats {
 // counted counts what next does.
 func (s *Server) counted(next server.HandlerFunc) server.HandlerFunc {
 	return func(ctx context.Context, req server.Request, rsp any) error {
-		if req.Stream() {
-			return next(ctx, req, rsp)
+		own, here := ctx.(*callctx.Context)
+		if here {
+			own.Trace(s.c.Tracer)
 		}
 		start := time.Now()
 		err := next(ctx, req, rsp)
-		s.tally.add(err, time.Since(start))
+		end := time.Now()
+		if !req.Stream() {
+			s.tally.add(err, end.Sub(start))
+		}
+		if here { // else guard has told
+			s.observed(own, req.Endpoint(), arrivalOf(req), start, end, err)
+		}
 		return err
 	}
 }

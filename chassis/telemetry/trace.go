@@ -1,6 +1,3 @@
-// Package telemetry carries the trace id: into the context, over the wire, and into every line of the log.
-//
-// The wire format is W3C Trace Context, https://www.w3.org/TR/trace-context/.
 package telemetry
 
 import (
@@ -25,12 +22,7 @@ func Ensure(ctx context.Context) context.Context {
 
 // WithTraceparent returns ctx in the caller's trace, with a span of its own. A header that isn't a traceparent starts a new trace.
 func WithTraceparent(ctx context.Context, header string) context.Context {
-	in := propagation.TraceContext{}.Extract(context.Background(), propagation.MapCarrier{Header: header})
-	remote := trace.SpanContextFromContext(in)
-	if !remote.IsValid() {
-		return trace.ContextWithSpanContext(ctx, newSpan(trace.TraceID{}, trace.FlagsSampled))
-	}
-	return trace.ContextWithSpanContext(ctx, newSpan(remote.TraceID(), remote.TraceFlags()))
+	return trace.ContextWithSpanContext(ctx, Child(parse(header)))
 }
 
 // Traceparent returns the header that continues ctx's trace, or "" when ctx has none.

@@ -94,6 +94,8 @@ type Context struct {
 	// Conn is the connection that the call came by; nil for none. It is to be set after Init, and found under ConnKey.
 	Conn net.Conn
 
+	tracer *telemetry.Tracer // nil for none
+
 	inner atomic.Pointer[inner] // made when somebody waits
 	over  atomic.Bool           // Cancel was called
 
@@ -115,7 +117,8 @@ type inner struct {
 // Span carries a span's context, and records nothing.
 type Span struct {
 	noop.Span
-	Is trace.SpanContext
+	Is     trace.SpanContext
+	tracer *telemetry.Tracer
 }
 
 // SpanContext implements trace.Span.
@@ -218,7 +221,7 @@ func (c *Context) ownSpan() *Span {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.own == nil {
-		c.own = &Span{Is: telemetry.Child(c.caller())}
+		c.own = &Span{Is: telemetry.Child(c.caller()), tracer: c.tracer}
 	}
 	return c.own
 }

@@ -40,8 +40,12 @@ func (a *app) live(
 	if err != nil {
 		return nil, err
 	}
-	level := a.level
-	v.OnChange(func(now settings) { _ = level.UnmarshalText([]byte(now.Log.Level)) }) // validated
+	levels := a.logs.levels
+	v.OnChange(func(now settings) {
+		var level slog.Level
+		_ = level.UnmarshalText([]byte(now.Log.Level)) // validated
+		_ = levels.Set("", level)                      // of all it can't fail
+	})
 	own.Handle("GET /config", v)
 	p.follow(ctx, func(ctx context.Context) { v.Follow(ctx, store) })
 	return v, nil

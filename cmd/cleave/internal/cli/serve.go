@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go-micro.dev/v4/client"
+	"go-micro.dev/v4/util/addr"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cleavehq/cleave/api"
@@ -52,6 +53,10 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 		return err
 	}
 	own, err := p.admin(ctx, s, metrics, log)
+	if err != nil {
+		return err
+	}
+	tracer, err := p.telemetry(ctx, s, processName(s, what), metrics, own, a.logs, log)
 	if err != nil {
 		return err
 	}
@@ -103,7 +108,7 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 			Modules: what.modules, Registry: reg, Broker: b, DataURL: s.Data.URL, DataDir: s.Data.Dir, Advertise: s.Advertise,
 			Version: cmp.Or(s.Module.Version, version().Version), HostName: name, Log: log, Metrics: metrics, Fault: points, Inject: inject,
 			Remote: !s.Direct, Topology: table, Now: a.env.Now, Guard: guard.client, Gate: guard.gate, Careless: guard.off(), Admin: adminAt(s, own),
-			Comments: comments.All(), Mesh: ids,
+			Comments: comments.All(), Mesh: ids, Tracer: tracer,
 		}
 		if what.gateway {
 			conf.As = api.Name
@@ -142,7 +147,7 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 	if what.gateway {
 		conf, err := edge(s, calls, api.Config{
 			Registry: reg, Client: calls, Log: log, Metrics: metrics, Version: version().Version, Advertise: s.Advertise,
-			Admin: adminAt(s, own), Gate: guard.gate, Timeout: guard.patience(),
+			Admin: adminAt(s, own), Gate: guard.gate, Timeout: guard.patience(), Tracer: tracer.For(api.Name),
 		})
 		if err != nil {
 			return err
@@ -198,8 +203,11 @@ func adminAt(s settings, own *admin.Server) string {
 	if err != nil {
 		return own.Address()
 	}
-	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() && s.Advertise != "" {
-		host = s.Advertise
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		if own, err := addr.Extract(host); err == nil {
+			host = own
+		}
+		host = cmp.Or(s.Advertise, host)
 	}
 	return net.JoinHostPort(host, port)
 }

@@ -18,7 +18,6 @@ import (
 
 	"github.com/cleavehq/cleave/chassis/config"
 	"github.com/cleavehq/cleave/chassis/fault"
-	"github.com/cleavehq/cleave/chassis/telemetry"
 	"github.com/cleavehq/cleave/chassis/topology"
 )
 
@@ -59,7 +58,9 @@ type settings struct {
 		Level  string `koanf:"level" live:"true"`
 		Format string `koanf:"format"`
 	} `koanf:"log"`
-	Auth struct {
+	Trace traceSettings `koanf:"trace"`
+	OTLP  otlpSettings  `koanf:"otlp"`
+	Auth  struct {
 		Issuer   string `koanf:"issuer"`
 		Audience string `koanf:"audience"`
 		JWKS     string `koanf:"jwks"`
@@ -101,12 +102,13 @@ func defaults() settings {
 	s.Log.Level, s.Log.Format = "info", "text"
 	s.Access.Log = "0.01"
 	s.Gateway.Timeout, s.Gateway.MaxBody = 10*time.Second, 4<<20
+	s.Trace, s.OTLP = defaultTrace(), defaultOTLP()
 	return s
 }
 
 // Validate implements config.Validator.
 func (s settings) Validate() error {
-	var errs []error
+	errs := []error{s.Trace.validate(), s.OTLP.validate()}
 	choice := func(key, value string, of ...string) {
 		if !slices.Contains(of, value) {
 			errs = append(errs, config.Invalid(key, "%q is none of %s", value, strings.Join(of, ", ")))
@@ -178,6 +180,7 @@ func adminFlag(f *pflag.FlagSet) {
 	f.String("resilience", defaults().Resilience, "for tests: off leaves out limits, breakers, bulkheads, retry budget and default deadlines")
 	faultFlag(f)
 	f.String("admin-listen", defaults().Admin.Listen, "address of the listener for those who run this process: metrics and more; the registry says where it is")
+	telemetryFlags(f)
 }
 
 // gatewayFlags are those of commands that run the gateway.
@@ -227,10 +230,10 @@ func (a *app) settings(c *cobra.Command) (settings, *slog.Logger, error) {
 		return settings{}, nil, err
 	}
 	s := loaded.Value
-	var level slog.LevelVar
+	var level slog.Level
 	_ = level.UnmarshalText([]byte(s.Log.Level)) // validated
-	a.loaded, a.level = loaded, &level
-	log, err := telemetry.NewLogger(a.env.Stderr, &level, s.Log.Format)
+	a.loaded, a.logs = loaded, newLogs(level)
+	log, err := a.logs.logger(a.env.Stderr, s.Log.Format)
 	if err != nil {
 		return s, nil, &usageError{err}
 	}

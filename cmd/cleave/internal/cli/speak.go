@@ -127,7 +127,7 @@ func endpoints(c *schema.Contract) []string {
 }
 
 func (a *app) call() *cobra.Command {
-	timeout := 5 * time.Second
+	timeout, traced := 5*time.Second, false
 	c := &cobra.Command{
 		Use: "call SERVICE ENDPOINT [JSON]", Short: "Call an endpoint of a service", GroupID: "speak", Args: exactly(cobra.RangeArgs(2, 3)),
 		Long: "call sends one request and prints the answer as JSON. The request is JSON, @FILE, or - for stdin; {} when it is left out.",
@@ -139,6 +139,9 @@ func (a *app) call() *cobra.Command {
 				if md.IsStreamingClient() || md.IsStreamingServer() {
 					return usagef("%s is a stream: use cleave stream", args[1])
 				}
+				if traced {
+					return a.callTraced(ctx, cl, tracedCall{c, args, md, ct, in, timeout})
+				}
 				out := dynamicpb.NewMessage(md.Output())
 				if err := cl.Call(ctx, cl.NewRequest(args[0], args[1], in), out, rpc.WithMethod(md), client.WithRequestTimeout(timeout)); err != nil {
 					return err
@@ -148,6 +151,7 @@ func (a *app) call() *cobra.Command {
 		},
 	}
 	c.Flags().DurationVar(&timeout, "timeout", timeout, "how long to wait for the answer")
+	c.Flags().BoolVar(&traced, "trace", false, "show what the call did, where, and how long it took")
 	return c
 }
 

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/cleavehq/cleave/chassis/problem"
+	"github.com/cleavehq/cleave/chassis/telemetry"
 	"github.com/cleavehq/cleave/services/order/internal/sale"
 )
 
@@ -123,7 +124,33 @@ func (d *Driver) Drive(ctx context.Context, o *sale.Order, token sale.Token) err
 func (r *run) do(ctx context.Context, o *sale.Order, step func(context.Context, *sale.Order) error) error {
 	ctx, cancel := context.WithTimeout(ctx, r.c.Claim*3/4)
 	defer cancel()
-	return step(ctx, o)
+	ctx, span := telemetry.Start(ctx, "saga "+stepOf(o), telemetry.Internal)
+	span.Set("order.state", string(o.State))
+	err := step(ctx, o)
+	span.Done(err)
+	return err
+}
+
+// stepOf names the step that next chose.
+func stepOf(o *sale.Order) string {
+	if _, asked := o.NextRefund(); asked {
+		return "refund"
+	}
+	if o.GivenUp() && o.State != sale.Cancelled {
+		return "undo"
+	}
+	switch o.State {
+	case sale.Pending:
+		return "reserve"
+	case sale.Reserved:
+		return "authorize"
+	case sale.Authorized:
+		return "confirm"
+	case sale.Confirmed:
+		return "settle"
+	default:
+		return "look"
+	}
 }
 
 // renew makes the claim last as long as a step may take. It isn't a part of the step: what a failed step leaves is compared with it.
