@@ -42,10 +42,13 @@ func (g *Gateway) authorise(ctx context.Context, r *http.Request, h http.Header,
 }
 
 // admitted lets a request through to a method, with the metadata that say who sends it, or answers why not. Every way to a method leads by it.
-func (x *exchange) admitted(e *endpoint) bool {
-	ctx, who, err := x.g.authorise(x.r.Context(), x.r, x.w.Header(), e.policy)
+func (x *exchange) admitted(e *endpoint) bool { return x.permitted(e.policy) }
+
+// permitted is admitted for what has a policy: a method, or a topic.
+func (x *exchange) permitted(p *policy.Policy) bool {
+	ctx, who, err := x.g.authorise(x.r.Context(), x.r, x.w.Header(), p)
 	if err == nil {
-		err = x.g.limited(x.r, x.w.Header(), who, e.policy)
+		err = x.g.limited(x.r, x.w.Header(), who, p)
 	}
 	if err != nil {
 		x.fail(err)

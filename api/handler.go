@@ -32,6 +32,7 @@ const (
 func (g *Gateway) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := g.c.Now()
+		r = withSocketToken(r)
 		x := &exchange{g: g, w: &recorder{ResponseWriter: w, within: g.writeFor}, route: "none", release: func() {}}
 		x.r = r.WithContext(x.begin(r))
 		x.rpc = protocol.Of(x.w, x.r, g.c.MaxBody)
@@ -133,7 +134,12 @@ const (
 )
 
 func ownPages() []string {
-	return []string{indexPage, openapiPage, metricsPage, livenessPage, readyPage, policyPage}
+	return []string{indexPage, openapiPage, metricsPage, livenessPage, readyPage, policyPage, eventsPage}
+}
+
+// isOwn says that a path, or a template's shape, is the gateway's.
+func isOwn(path string) bool {
+	return slices.Contains(ownPages(), path) || strings.HasPrefix(path, eventsPage+"/") || strings.HasPrefix(path, hooksPage+"/")
 }
 
 func (x *exchange) serve() {
@@ -174,8 +180,10 @@ func (x *exchange) serve() {
 		x.own(func() { x.g.scrape.ServeHTTP(x.w, x.r) })
 	case policyPage:
 		x.own(x.policies)
+	case eventsPage:
+		x.own(x.listTopics)
 	default:
-		x.routed()
+		x.brokered()
 	}
 }
 

@@ -42,7 +42,8 @@ type table struct {
 	leftOut   map[string]fault     // by what there is to say of it
 	openapi   []byte
 	etag      string
-	policies  []*policy.Policy // of every method that is in a contract, exposed or not
+	policies  []*policy.Policy // of every method and event that is in a contract, exposed or not
+	topics    map[string]*topicOf
 }
 
 // fault is why a rule has no route.
@@ -59,6 +60,7 @@ func newTable(list []*offer, before *table, version string, said policy.Override
 	t := &table{methods: map[string]*endpoint{}, owners: map[string]string{}, leftOut: map[string]fault{}}
 	list = byClaim(list)
 	t.addMethods(list, before, said)
+	t.addTopics(list, said)
 	all := t.candidates(list, said)
 	if before != nil {
 		slices.SortStableFunc(all, func(a, b *endpoint) int {
@@ -198,7 +200,7 @@ func newEndpoint(o *offer, md protoreflect.MethodDescriptor, rule *annotations.H
 
 func (t *table) add(e *endpoint) {
 	shape := e.template.Shape()
-	if slices.Contains(ownPages(), shape) {
+	if isOwn(shape) {
 		t.leftOut[fmt.Sprintf("%s of %s: %s is the gateway's own", e.desc.FullName(), e.service, shape)] = conflict
 		return
 	}

@@ -90,7 +90,9 @@ func (r *RabbitMQ) Follow(ctx context.Context, topic string, _ Place, fn func(Pl
 }
 
 // Replay implements [Follower]: there is nothing to replay.
-func (r *RabbitMQ) Replay(context.Context, string, Place, Place, func(Placed) error) error { return nil }
+func (r *RabbitMQ) Replay(context.Context, string, Place, Place, func(Placed) error) error {
+	return nil
+}
 
 // storeOf is the Store of places in a stream that was made then.
 func storeOf(made time.Time) int64 { return made.UnixMicro() }

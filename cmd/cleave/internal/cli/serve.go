@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go-micro.dev/v4/broker"
 	"go-micro.dev/v4/client"
 	"golang.org/x/sync/errgroup"
 
@@ -61,12 +62,12 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 	var calls client.Client
 	var h *host.Host
 	brokerIs := "none"
+	var b broker.Broker
 	if len(what.modules) > 0 {
-		b, at, is, err := p.broker(s, log)
-		if err != nil {
+		var at string
+		if b, at, brokerIs, err = p.broker(s, log); err != nil {
 			return err
 		}
-		brokerIs = is
 		name := hostName(s, what)
 		if err := p.note(s, name, at); err != nil {
 			return err
@@ -106,12 +107,17 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 		}
 		calls = guard.Wrap(raw)
 	}
+	if what.gateway && b == nil && s.Broker != noBroker {
+		if b, _, brokerIs, err = p.broker(s, log); err != nil {
+			return err
+		}
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return own.Serve(ctx) })
 	if what.gateway {
 		conf, err := edge(s, calls, api.Config{
 			Registry: reg, Client: calls, Log: log, Metrics: metrics, Version: version().Version, Advertise: s.Advertise,
-			Admin: adminAt(s, own),
+			Admin: adminAt(s, own), Broker: b,
 		})
 		if err != nil {
 			return err
