@@ -48,16 +48,26 @@ func (x *exchange) admitted(e *endpoint) bool {
 		x.fail(err)
 		return false
 	}
-	ctx, who, err := x.g.authorise(x.r.Context(), x.r, x.w.Header(), e.policy)
-	x.who, x.streams = who, e.desc.IsStreamingClient() || e.desc.IsStreamingServer()
+	x.streams = e.desc.IsStreamingClient() || e.desc.IsStreamingServer()
+	if !x.permitted(e.policy) {
+		return false
+	}
+	x.in(x.levelled(x.r.Context(), e))
+	return true
+}
+
+// permitted is admitted for what has a policy: a method, or a topic.
+func (x *exchange) permitted(p *policy.Policy) bool {
+	ctx, who, err := x.g.authorise(x.r.Context(), x.r, x.w.Header(), p)
+	x.who = who
 	if err == nil {
-		err = x.g.limited(x.r, x.w.Header(), who, e.policy)
+		err = x.g.limited(x.r, x.w.Header(), who, p)
 	}
 	if err != nil {
 		x.fail(err)
 		return false
 	}
-	x.in(x.levelled(ctx, e))
+	x.in(ctx)
 	return true
 }
 

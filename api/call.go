@@ -152,17 +152,16 @@ func (x *exchange) upstream(err error) error {
 	return err
 }
 
-// body reads the body of a request. status goes with err.
-func (x *exchange) body(e *endpoint) (_ []byte, status int, err error) {
+// read reads the body of a request, of at most so many bytes, which is not encoded. status goes with err.
+func (x *exchange) read(limit int64) (_ []byte, status int, err error) {
 	if x.r.Body == http.NoBody {
 		return nil, 0, nil
 	}
-	most := x.g.maxBody()
-	tooLarge := problem.InvalidArgument("BODY_TOO_LARGE", "the body has more than %d bytes", most)
-	if x.r.ContentLength > most { // it need not be read
+	tooLarge := problem.InvalidArgument("BODY_TOO_LARGE", "the body has more than %d bytes", limit)
+	if x.r.ContentLength > limit { // it need not be read
 		return nil, http.StatusRequestEntityTooLarge, tooLarge
 	}
-	b, err := io.ReadAll(http.MaxBytesReader(x.w.ResponseWriter, x.r.Body, most))
+	b, err := io.ReadAll(http.MaxBytesReader(x.w.ResponseWriter, x.r.Body, limit))
 	var over *http.MaxBytesError
 	switch {
 	case errors.As(err, &over):
@@ -171,6 +170,16 @@ func (x *exchange) body(e *endpoint) (_ []byte, status int, err error) {
 		return nil, http.StatusRequestTimeout, problem.DeadlineExceeded("BODY_TOO_SLOW", "the body did not arrive in time").Because(err)
 	case err != nil:
 		return nil, http.StatusBadRequest, problem.InvalidArgument("BODY_UNREADABLE", "the body can't be read to its end").Because(err)
+	}
+	return b, 0, nil
+}
+
+// body reads the body of a request. status goes with err.
+func (x *exchange) body(e *endpoint) (_ []byte, status int, err error) {
+	b, status, err := x.read(x.g.maxBody())
+	switch {
+	case err != nil:
+		return nil, status, err
 	case len(b) == 0:
 		return nil, 0, nil
 	case !e.binding.HasBody():

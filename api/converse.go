@@ -74,8 +74,16 @@ type listener struct {
 	unblock func()                 // makes recv return: the connection can't be read any more
 	open    func() error           // sends the headers, when no message did
 	message func(b []byte, id string) error
+	gap     func(document []byte) error // nil when a stream has none
 	beat    func() error
 	end     func(error) // the last frame; errDraining for the end that the gateway makes
+}
+
+func (l *listener) say(h heard) error {
+	if h.gap {
+		return l.gap(h.b)
+	}
+	return l.message(h.b, h.id)
 }
 
 // errDraining ends streams when the gateway stops.
@@ -128,23 +136,30 @@ func (x *exchange) converse(ctx context.Context, e *endpoint, first proto.Messag
 	}
 }
 
-// heard is what came from the service.
+// heard is what came from the service, or from a topic.
 type heard struct {
-	message proto.Message
-	err     error
+	b   []byte
+	id  string // what a stream can be resumed after
+	gap bool   // b is the problem that says that something was lost; the stream goes on
+	err error
 }
 
 func hear(ctx context.Context, s client.Stream, l *listener, to chan<- heard) {
 	defer close(to)
 	for {
 		out := l.empty()
-		err := s.Recv(out)
+		h := heard{err: s.Recv(out)}
+		if h.err == nil {
+			if h.b, h.id, h.err = l.encode(out); h.err != nil {
+				h.err = problem.Internal(h.err)
+			}
+		}
 		select {
-		case to <- heard{out, err}:
+		case to <- h:
 		case <-ctx.Done():
 			return
 		}
-		if err != nil {
+		if h.err != nil {
 			return
 		}
 	}
@@ -202,13 +217,9 @@ func (x *exchange) pass(ctx context.Context, l *listener, from <-chan heard) err
 				}
 				return h.err
 			}
-			b, id, bad := l.encode(h.message)
-			if bad != nil {
-				return problem.Internal(bad)
-			}
 			began := x.g.c.Now()
 			if err = open(); err == nil {
-				err = l.message(b, id)
+				err = l.say(h)
 			}
 			beat.Reset(x.g.c.Heartbeat)
 			if took := x.g.c.Now().Sub(began); err == nil && took > x.g.slowFrom {

@@ -68,6 +68,7 @@ func (g *Gateway) follow(ctx context.Context) (wait func()) {
 	}
 	watch(g.c.Keys, g.takeKeys)
 	watch(g.c.Overrides, g.takeOverrides)
+	watch(g.c.Hooks, g.takeHooks)
 	return running.Wait
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go-micro.dev/v4/broker"
 	"go-micro.dev/v4/client"
 	"go-micro.dev/v4/registry"
 	"golang.org/x/net/netutil"
@@ -79,6 +80,8 @@ type Config struct {
 	// TLS makes the port speak TLS: HTTP/2 and HTTP/1.1, by ALPN. Without it the port speaks HTTP/1.1 and HTTP/2 in the clear (h2c, with prior
 	// knowledge).
 	TLS *tls.Config
+	// HTTP3 makes the gateway speak HTTP/3, too, on the same port over UDP; it needs TLS.
+	HTTP3 bool
 	// Origin says whether a browser's page may open a WebSocket; default: one of the same host or of Origins, and whatever is no browser.
 	Origin func(*http.Request) bool
 	// Timeout of a unary call whose policy has none; default 10 s.
@@ -90,6 +93,10 @@ type Config struct {
 	// Overrides are what operators say about methods, by "shop.order.v1.Order/CancelOrder" or "shop.order.v1.Order/*"; nil for nothing. Routes
 	// wait until they were read once.
 	Overrides kv.Watcher
+	// Broker is what the topics and the hooks of the edge lead to; nil for none of them. Topics need one that is an events.Follower.
+	Broker broker.Broker
+	// Hooks are what operators say about webhooks that become events, by name; nil for none.
+	Hooks kv.Watcher
 	// Origins are those whose pages may call from a browser (CORS), such as "https://shop.example", or "*" for every one; none by default.
 	Origins []string
 	// Credentials are those for connections that ask instances of a service for its contract; nil for connections in the clear.
@@ -125,12 +132,17 @@ type Gateway struct {
 	rates     *limit.Limiter
 	gateways  atomic.Int32                     // in the registry, of those that the rates are divided by
 	overrides atomic.Pointer[policy.Overrides] // nil until they were read
+
+	brokerage
 }
 
 // New makes a gateway that knows no routes yet.
 func New(c Config) (*Gateway, error) {
 	if c.Registry == nil || c.Client == nil || c.Log == nil {
 		return nil, errors.New("api: Registry, Client and Log are needed")
+	}
+	if c.HTTP3 && c.TLS == nil {
+		return nil, errors.New("api: HTTP/3 needs TLS")
 	}
 	c.Version = cmp.Or(c.Version, "dev")
 	c.MaxHeader = cmp.Or(c.MaxHeader, 64<<10)
@@ -170,6 +182,9 @@ func New(c Config) (*Gateway, error) {
 	if c.Origin == nil {
 		g.c.Origin = func(r *http.Request) bool { return sameOrigin(r) || lists(g.origins(), r.Header.Get("Origin")) }
 	}
+	if g.brokerage, err = newBrokerage(g); err != nil {
+		return nil, err
+	}
 	if c.Overrides == nil {
 		g.overrides.Store(&policy.Overrides{})
 	}
@@ -195,8 +210,15 @@ func (g *Gateway) Serve(ctx context.Context, ln net.Listener) error {
 		MaxHeaderBytes: max(hardMaxHeader, 2*g.c.MaxHeader), // it answers in plain text, and resets those who go on sending
 		ErrorLog:       slog.NewLogLogger(g.c.Log.Handler(), slog.LevelDebug),
 	}
-	served := make(chan error, 1)
+	served := make(chan error, 2)
+	third, err := g.third(ctx, srv, ln.Addr())
+	if err != nil {
+		return errors.Join(err, ln.Close(), stopped(cancel, watched))
+	}
 	go func() { served <- serve(srv, netutil.LimitListener(ln, g.c.MaxConns)) }()
+	if third != nil {
+		go func() { served <- third.serve() }()
+	}
 
 	kept := make(chan struct{})
 	go func() {
@@ -208,7 +230,7 @@ func (g *Gateway) Serve(ctx context.Context, ln net.Listener) error {
 	case err = <-served: // it can't serve
 		err = fmt.Errorf("api: serve: %w", err)
 	case <-ctx.Done():
-		err = g.drain(srv, e)
+		err = g.drain(srv, third, e)
 	}
 	cancel()
 	<-kept
@@ -216,14 +238,21 @@ func (g *Gateway) Serve(ctx context.Context, ln net.Listener) error {
 	return errors.Join(err, <-watched)
 }
 
-func (g *Gateway) drain(srv *http.Server, e *entry) error {
+// stopped ends what keeps the routes.
+func stopped(cancel func(), watched <-chan error) error {
+	cancel()
+	return <-watched
+}
+
+func (g *Gateway) drain(srv *http.Server, third *http3Server, e *entry) error {
 	g.draining.Store(true)
 	e.leave()
 	wait(context.Background(), drainWait)
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	defer time.AfterFunc(g.c.StreamGrace, g.streams.leave).Stop()
-	if err := errors.Join(srv.Shutdown(ctx), g.streams.wait(ctx)); err != nil {
+	ended := third.leave(ctx)
+	if err := errors.Join(srv.Shutdown(ctx), g.streams.wait(ctx), <-ended); err != nil {
 		return fmt.Errorf("api: requests that still ran were cut: %w", errors.Join(err, srv.Close()))
 	}
 	return nil

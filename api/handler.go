@@ -34,6 +34,7 @@ func (g *Gateway) Handler() http.Handler { return g.handle((*exchange).serve) }
 func (g *Gateway) handle(serve func(*exchange)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := g.c.Now()
+		r = withSocketToken(r)
 		x := &exchange{g: g, w: &recorder{ResponseWriter: w, within: g.writeFor}, route: "none"}
 		x.r = r.WithContext(x.begin(r))
 		x.rpc = protocol.Of(x.w, x.r, g.maxBody())
@@ -149,7 +150,12 @@ const (
 )
 
 func ownPages() []string {
-	return []string{indexPage, openapiPage, livenessPage, readyPage, mcpPath}
+	return []string{indexPage, openapiPage, livenessPage, readyPage, mcpPath, eventsPage}
+}
+
+// isOwn says that a path, or a template's shape, is the gateway's.
+func isOwn(path string) bool {
+	return slices.Contains(ownPages(), path) || strings.HasPrefix(path, eventsPage+"/") || strings.HasPrefix(path, hooksPage+"/")
 }
 
 func (x *exchange) serve() {
@@ -185,8 +191,10 @@ func (x *exchange) serve() {
 		x.own(x.document)
 	case mcpPath:
 		x.mcp()
+	case eventsPage:
+		x.own(x.listTopics)
 	default:
-		x.routed()
+		x.brokered()
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 // Policy is what the gateway does with a method, and who decided each value.
 type Policy = policy.Policy
 
-// Policies are those of every method of some contracts, by name, under an operator's overrides. What is wrong is in bad, by the name of the
+// Policies are those of every method and every event of some contracts, by name, under an operator's overrides. What is wrong is in bad, by the name of the
 // method or of the override: such a method is not offered, and such an override is not taken.
 func Policies(contracts []*schema.Contract, overrides map[string][]byte) (out []Policy, bad map[string]error) {
 	said, bad := policy.Overrides{}.Next(overrides)
@@ -25,6 +25,14 @@ func Policies(contracts []*schema.Contract, overrides map[string][]byte) (out []
 				}
 				out = append(out, p)
 			}
+		}
+		for _, md := range c.Events {
+			p, err := said.OfEvent(md)
+			if err != nil {
+				bad[p.Method] = err
+				continue
+			}
+			out = append(out, p)
 		}
 	}
 	slices.SortFunc(out, func(a, b Policy) int { return strings.Compare(a.Method, b.Method) })

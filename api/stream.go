@@ -172,13 +172,11 @@ func (x *exchange) request(ws *stream.WebSocket, l *listener) (proto.Message, er
 
 // opening checks what opens a WebSocket, and returns the message that its address makes, if it does.
 func (x *exchange) opening(e *endpoint, values []string) (proto.Message, error) {
-	switch {
-	case !e.desc.IsStreamingServer() && !e.desc.IsStreamingClient():
+	if !e.desc.IsStreamingServer() && !e.desc.IsStreamingClient() {
 		return nil, problem.InvalidArgument("NO_STREAM", "the method is no stream: call it without a WebSocket")
-	case x.r.ProtoMajor != 1:
-		return nil, problem.InvalidArgument("HTTP1_REQUIRED", "a WebSocket is opened over HTTP/1.1")
-	case !x.g.c.Origin(x.r):
-		return nil, problem.PermissionDenied("ORIGIN_NOT_ALLOWED", "a page of another origin may not open a WebSocket here")
+	}
+	if err := x.mayUpgrade(); err != nil {
+		return nil, err
 	}
 	query, err := url.ParseQuery(x.r.URL.RawQuery)
 	switch {
@@ -191,6 +189,17 @@ func (x *exchange) opening(e *endpoint, values []string) (proto.Message, error) 
 	}
 	x.resumed(e, query)
 	return e.binding.Encode(values, query, nil)
+}
+
+// mayUpgrade says why a request may not become a WebSocket.
+func (x *exchange) mayUpgrade() error {
+	switch {
+	case x.r.ProtoMajor != 1:
+		return problem.InvalidArgument("HTTP1_REQUIRED", "a WebSocket is opened over HTTP/1.1")
+	case !x.g.c.Origin(x.r):
+		return problem.PermissionDenied("ORIGIN_NOT_ALLOWED", "a page of another origin may not open a WebSocket here")
+	}
+	return nil
 }
 
 // closed sends the last frame of a WebSocket.

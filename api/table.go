@@ -43,8 +43,9 @@ type table struct {
 	openapi   []byte
 	etag      string
 	offers    []*offer         // of which it is made
-	policies  []*policy.Policy // of every method that is in a contract, exposed or not
+	policies  []*policy.Policy // of every method and event that is in a contract, exposed or not
 	tools     tools
+	topics    map[string]*topicOf
 }
 
 // fault is why a rule has no route.
@@ -61,6 +62,7 @@ func newTable(list []*offer, before *table, info openapi.Info, said policy.Overr
 	t := &table{methods: map[string]*endpoint{}, owners: map[string]string{}, leftOut: map[string]fault{}, offers: list}
 	list = byClaim(list)
 	t.addMethods(list, before, said)
+	t.addTopics(list, said)
 	all := t.candidates(list, said)
 	if before != nil {
 		slices.SortStableFunc(all, func(a, b *endpoint) int {
@@ -200,7 +202,7 @@ func newEndpoint(o *offer, md protoreflect.MethodDescriptor, rule *annotations.H
 
 func (t *table) add(e *endpoint) {
 	shape := e.template.Shape()
-	if slices.Contains(ownPages(), shape) {
+	if isOwn(shape) {
 		t.leftOut[fmt.Sprintf("%s of %s: %s is the gateway's own", e.desc.FullName(), e.service, shape)] = conflict
 		return
 	}

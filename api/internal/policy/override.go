@@ -20,8 +20,8 @@ type Overrides struct {
 	raw    map[string]string
 }
 
-// Next makes the overrides that documents say: by "shop.order.v1.Order/CancelOrder", or "shop.order.v1.Order/*" for the whole service, a
-// JSON object with the fields expose, public, scopes, timeout ("2s"), rate ({"requests": 10, "per": "1s"}) and cache ({"max_age": "5s",
+// Next makes the overrides that documents say: by "shop.order.v1.Order/CancelOrder", or "shop.order.v1.Order/*" for the whole service, or
+// "shop.order.v1.OrderPaid" for an event's topic, a JSON object with the fields expose, public, scopes, timeout ("2s"), rate ({"requests": 10, "per": "1s"}) and cache ({"max_age": "5s",
 // "stale_while_revalidate": "30s"}). A document that is wrong leaves its key as it was in o, and is in bad, with the reason.
 func (o Overrides) Next(documents map[string][]byte) (next Overrides, bad map[string]error) {
 	next, bad = Overrides{map[string]layer{}, map[string]string{}}, map[string]error{}
@@ -53,8 +53,8 @@ func Check(key string, document []byte) error {
 
 func parse(key string, b []byte) (layer, error) {
 	var l layer
-	if !regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]*/([A-Za-z_][A-Za-z0-9_]*|\*)$`).MatchString(key) {
-		return l, errors.New("the key is not package.Service/Method or package.Service/*")
+	if !regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]*(/([A-Za-z_][A-Za-z0-9_]*|\*))?$`).MatchString(key) {
+		return l, errors.New("the key is not package.Service/Method, package.Service/* or the package.Message of an event")
 	}
 	if len(b) > maxOverride {
 		return l, fmt.Errorf("it has %d bytes, more than %d", len(b), maxOverride)
@@ -72,6 +72,11 @@ func parse(key string, b []byte) (layer, error) {
 	}
 	if strings.TrimSpace(string(b)) == "null" {
 		return l, errors.New("it is null")
+	}
+	if !strings.Contains(key, "/") {
+		if err := l.ofTopic(); err != nil {
+			return l, fmt.Errorf("it says %w", err)
+		}
 	}
 	return l, nil
 }

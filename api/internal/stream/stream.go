@@ -28,6 +28,8 @@ type Form interface {
 	Open() error
 	// Message sends one. id is what the stream can be resumed after; empty when it can't.
 	Message(message []byte, id string) error
+	// Gap says that messages may be lost, by a problem document; the stream goes on.
+	Gap(document []byte) error
 	// Beat shows that the stream is there.
 	Beat() error
 	// Problem is the last frame of a stream that failed, Drain of one that the gateway ends because it stops, End of one that came to its end.
@@ -88,6 +90,9 @@ func event(name, id string, data []byte) []byte {
 	return b.Bytes()
 }
 
+// Gap implements Form.
+func (s SSE) Gap(document []byte) error { return send(s.W, event("gap", "", document)) }
+
 // Beat implements Form: a comment.
 func (s SSE) Beat() error { return send(s.W, []byte(":\n\n")) }
 
@@ -108,6 +113,9 @@ func (n NDJSON) Open() error { return open(n.W, NDJSONType) }
 
 // Message implements Form.
 func (n NDJSON) Message(message []byte, _ string) error { return send(n.W, append(message, '\n')) }
+
+// Gap implements Form.
+func (n NDJSON) Gap(document []byte) error { return send(n.W, append(wrapped("gap", document), '\n')) }
 
 // Beat implements Form: an empty line, which the format lets readers pass over.
 func (n NDJSON) Beat() error { return send(n.W, []byte{'\n'}) }

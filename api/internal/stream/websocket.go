@@ -14,6 +14,9 @@ import (
 	"github.com/cleavehq/cleave/chassis/problem"
 )
 
+// Protocol is the subprotocol of a WebSocket, for clients that ask for one.
+const Protocol = "cleave.v1"
+
 const (
 	pongTime  = 30 * time.Second // for the answer to a ping
 	closeTime = 2 * time.Second  // for the last frame
@@ -36,7 +39,9 @@ var _ Form = (*WebSocket)(nil)
 // Upgrade makes a WebSocket of a request. A client's message has at most limit bytes; one write takes at most write. When it fails it has
 // answered. Who may open one is to be decided before.
 func Upgrade(w http.ResponseWriter, r *http.Request, limit int64, write time.Duration) (*WebSocket, error) {
-	c, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true, CompressionMode: websocket.CompressionDisabled})
+	c, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+		InsecureSkipVerify: true, CompressionMode: websocket.CompressionDisabled, Subprotocols: []string{Protocol},
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -80,6 +85,9 @@ func (s *WebSocket) Open() error { return nil }
 
 // Message implements Form.
 func (s *WebSocket) Message(message []byte, _ string) error { return s.text(message, s.write) }
+
+// Gap implements Form.
+func (s *WebSocket) Gap(document []byte) error { return s.text(wrapped("gap", document), s.write) }
 
 func (s *WebSocket) text(b []byte, within time.Duration) error {
 	ctx, cancel := context.WithTimeout(s.ctx, within)

@@ -224,7 +224,7 @@ func bodyError(err error) error {
 	text := strings.ReplaceAll(err.Error(), "\u00a0", " ") // protobuf's errors begin with a space that varies from build to build
 	text = strings.TrimSpace(strings.TrimPrefix(text, "proto:"))
 	text = strings.ToValidUTF8(fmt.Sprintf("%.500s", text), "\ufffd")
-	p := problem.InvalidArgument("BAD_JSON", "the body is not the JSON that this method takes: %s", text)
+	p := problem.InvalidArgument("BAD_JSON", "the body is not the JSON that is taken here: %s", text)
 	if f := unknown.FindStringSubmatch(text); f != nil {
 		p.Fields = []problem.Field{{Path: f[1] + f[2], Message: text}}
 	}

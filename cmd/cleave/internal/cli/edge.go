@@ -26,6 +26,7 @@ import (
 const (
 	keyDocuments    = "keys"
 	policyDocuments = "policy"
+	hookDocuments   = "hooks"
 )
 
 func edgeStore(s settings, what string) (kv.Store, error) {
@@ -41,11 +42,13 @@ func edgeStore(s settings, what string) (kv.Store, error) {
 
 // edge completes the configuration of a gateway with who may call it.
 func edge(s settings, calls client.Client, c api.Config) (api.Config, error) {
-	var errs [3]error
+	var errs [4]error
 	c.TLS, errs[2] = serverTLS(s.TLS.Cert, s.TLS.Key, s.TLS.ClientCA)
 	c.Keys, errs[0] = edgeStore(s, keyDocuments)
 	c.Overrides, errs[1] = edgeStore(s, policyDocuments)
+	c.Hooks, errs[3] = edgeStore(s, hookDocuments)
 	c.Origins = s.CORS.Origins
+	c.HTTP3 = s.HTTP3
 	c.Issuers = []api.Issuer{{
 		Name: customer.Issuer, Audience: customer.Audience, Keys: shopKeys(calls), Algorithms: []string{authn.EdDSA}, Roles: shopRoles(),
 	}}

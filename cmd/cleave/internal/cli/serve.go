@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go-micro.dev/v4/broker"
 	"go-micro.dev/v4/client"
 	"go-micro.dev/v4/util/addr"
 	"golang.org/x/sync/errgroup"
@@ -87,12 +88,12 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 	var calls client.Client
 	var h *host.Host
 	brokerIs := "none"
+	var b broker.Broker
 	if len(what.modules) > 0 {
-		b, at, is, err := p.broker(s, log)
-		if err != nil {
+		var at string
+		if b, at, brokerIs, err = p.broker(s, log); err != nil {
 			return err
 		}
-		brokerIs = is
 		name := hostName(s, what)
 		if err := p.note(s, name, at); err != nil {
 			return err
@@ -141,13 +142,18 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 		guard.instances.Store(&instances{raw.Instances})
 		calls = guard.wrap(inject.Client(api.Name, raw))
 	}
+	if what.gateway && b == nil && s.Broker != noBroker {
+		if b, _, brokerIs, err = p.broker(s, log); err != nil {
+			return err
+		}
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return own.Serve(ctx) })
 	g.Go(func() error { return guard.follow(ctx) })
 	if what.gateway {
 		conf, err := edge(s, calls, api.Config{
 			Registry: reg, Client: calls, Log: log, Metrics: metrics, Version: version().Version, Advertise: s.Advertise,
-			Admin: adminAt(s, own), Gate: guard.gate, Timeout: guard.patience(), Tracer: tracer.For(api.Name),
+			Admin: adminAt(s, own), Broker: b, Gate: guard.gate, Timeout: guard.patience(), Tracer: tracer.For(api.Name),
 		})
 		if err != nil {
 			return err

@@ -54,7 +54,8 @@ type settings struct {
 		// ClientCA is whose client certificates are taken.
 		ClientCA string `koanf:"client_ca" layers:"local"`
 	} `koanf:"tls"`
-	Log struct {
+	HTTP3 bool `koanf:"http3" layers:"local"`
+	Log   struct {
 		Level  string `koanf:"level" live:"true"`
 		Format string `koanf:"format"`
 	} `koanf:"log"`
@@ -88,6 +89,7 @@ const (
 	registryMDNS   = "mdns"
 	registryConsul = "consul"
 	embedded       = "embedded"
+	noBroker       = "none" // of a gateway alone
 )
 
 func defaults() settings {
@@ -123,7 +125,7 @@ func (s settings) Validate() error {
 		errs = append(errs, config.Invalid("log.level", "%q is none of debug, info, warn, error", s.Log.Level))
 	}
 	scheme, _, _ := strings.Cut(s.Broker, "://")
-	choice("broker", scheme, embedded, "nats", "tls", "amqp", "amqps")
+	choice("broker", scheme, embedded, noBroker, "nats", "tls", "amqp", "amqps")
 	if s.Mesh && s.Registry != registryConsul {
 		errs = append(errs, config.Invalid("mesh", "identities come from Consul: it needs --registry consul"))
 	}
@@ -155,6 +157,9 @@ func (s settings) Validate() error {
 		errs = append(errs, err)
 	}
 	errs = append(errs, s.gatewayErrors()...)
+	if s.HTTP3 && s.TLS.Cert == "" {
+		errs = append(errs, config.Invalid("http3", "HTTP/3 needs TLS: --tls-cert and --tls-key"))
+	}
 	if _, err := fault.Parse(s.Failpoints); err != nil {
 		errs = append(errs, config.Invalid("failpoints", "%v", err))
 	}
@@ -189,6 +194,7 @@ func gatewayFlags(f *pflag.FlagSet) {
 	f.String("auth-audience", "", "audience that its tokens must have")
 	f.String("tls-cert", "", "PEM file of the certificate, and the port speaks TLS; read again when it changes")
 	f.String("tls-key", "", "PEM file of its private key")
+	f.Bool("http3", false, "speak HTTP/3, too, on the same port over UDP; needs --tls-cert")
 	f.String("tls-client-ca", "", "PEM file of the authorities whose client certificates are taken")
 	f.StringSlice("cors-origins", nil, "origins whose pages may call from a browser, such as https://shop.example, or *; default: none")
 	f.String("access-log", defaults().Access.Log, "share of requests, 0 to 1, that get a JSON line on standard output, besides all that fail or are slow; or off")

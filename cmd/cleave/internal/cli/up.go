@@ -88,7 +88,8 @@ func (a *app) gateway() *cobra.Command {
 	c.Flags().String("listen", "127.0.0.1:8080", "address to listen on")
 	adminFlag(c.Flags())
 	c.Flags().String("advertise", "", "host that others reach this one at; default the one it listens on")
-	c.Flags().String("data-dir", defaults().Data.Dir, "folder where API keys and policy overrides are, without Consul")
+	c.Flags().String("data-dir", defaults().Data.Dir, "folder where API keys, policy overrides and hooks are, without Consul")
+	c.Flags().String("broker", noBroker, "broker of the topics and hooks at the edge: nats://host:4222, amqp://host:5672 or none")
 	gatewayFlags(c.Flags())
 	return c
 }
