@@ -2,8 +2,9 @@
 //
 // It runs tests that break or move a running system, one package at a time so that no other test takes their processors, and prints each
 // figure that they measured as a line `figure NAME VALUE UNIT`. -what chooses them: "system" is what a newcomer's first version promises,
-// "shop" the whole matrix of faults under shopping, "topology" modules that move ten times each and the benchmarks of calls. With -all it runs every other test first, as
-// `go test` does, then all three sets, of the last two a short form; a test of those others that fails is run once more, and named. Standard
+// "shop" the whole matrix of faults under shopping, "topology" modules that move ten times each and the benchmarks of calls, "edge"
+// the gateway while it is changed, its speed beside others, and ten minutes of every fuzz test of it (two hours). With -all it runs every other test first, as
+// `go test` does, then all sets, of all but the first a short form; a test of those others that fails is run once more, and named. Standard
 // output holds the figures, what a test prints as lines `table ...`, and one line `skipped: N`; all else goes to standard error.
 //
 // It exits with 1 when a test fails or is skipped, when a figure is missing, and when one is out of its bounds.
@@ -33,7 +34,8 @@ type set struct {
 	bounds   []bound
 	short    []bound    // of its short form, if they are others
 	benches  [][]string // see bench.go; none with -all
-	speed    []bound    // of what the benches measure
+	fuzzes   []fuzz     // see fuzz.go; none with -all
+	speed    []bound    // of what these measure
 }
 
 // sets are by the name that -what takes. Their packages need the machine for themselves.
@@ -46,6 +48,10 @@ func sets() map[string]set {
 		"topology": {
 			packages: []string{module + "test/move"}, env: "CLEAVE_TEST_MOVES=10", bounds: topology(true),
 			short: topology(false), benches: benches(), speed: speed(),
+		},
+		"edge": {
+			packages: []string{module + "test/edge"}, env: "CLEAVE_PROVE_EDGE=full", bounds: edge(true), short: edge(false),
+			benches: [][]string{{"./edge", "-o", "figures"}}, fuzzes: fuzzed(), speed: edgeSpeed(),
 		},
 	}
 }
@@ -127,6 +133,7 @@ func prove(ctx context.Context, o options, figures, talk io.Writer) error {
 	for _, b := range what.benches {
 		errs = append(errs, r.bench(ctx, b))
 	}
+	errs = append(errs, r.fuzz(ctx, what.fuzzes))
 	fmt.Fprintf(figures, "skipped: %d\n", len(r.skipped))
 	for _, name := range r.again {
 		fmt.Fprintf(talk, "passed only the second time: %s\n", name)
