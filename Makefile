@@ -46,6 +46,10 @@ prove-shop: $(CLEAVE_TEST_CONSUL) ## break the shop at every step while customer
 prove-topology: $(CLEAVE_TEST_CONSUL) ## move modules ten times each while customers buy, then measure calls beside their peers
 	$(WITH_SERVICES) $(GO) run ./test/prove -what topology
 
+.PHONY: prove-edge
+prove-edge: $(CLEAVE_TEST_CONSUL) ## change the gateway under load, put it beside others, and fuzz it for ten minutes each (two hours; wants wrk, nginx, haproxy)
+	ulimit -n "$$(ulimit -Hn)"; $(WITH_SERVICES) $(GO) run ./test/prove -what edge
+
 .PHONY: bench
 bench: ## compare calls with those of other stacks, side by side, and draw docs/bench.svg (about seven minutes)
 	$(GO) -C bench run . -svg ../docs/bench.svg
@@ -61,6 +65,10 @@ bench-placement: $(CLEAVE_TEST_CONSUL) ## measure the shop in one process agains
 .PHONY: bench-growth
 bench-growth: $(CLEAVE_TEST_CONSUL) ## measure a call against the modules on its path and the instances in Consul, and draw docs/growth.svg (about four minutes)
 	$(GO) -C bench run ./growth -svg ../docs/growth.svg
+
+.PHONY: bench-edge
+bench-edge: ## put the gateway beside nginx, HAProxy, Caddy, Traefik, KrakenD, grpc-gateway and vanguard, and draw docs/edge.svg (about four minutes)
+	$(GO) -C bench run ./edge -svg ../docs/edge.svg
 
 FUZZTIME ?= 30s
 
@@ -96,6 +104,8 @@ tidy-check: ## fail when a go.mod or go.sum is not what `go mod tidy` makes
 	$(GO) -C tools/micro mod tidy -diff
 	$(GO) -C tools/stripemock mod tidy -diff
 	$(GO) -C bench mod tidy -diff
+	for peer in caddy krakend traefik; do $(GO) -C bench/peers/$$peer mod tidy -diff || exit 1; done
+	$(GO) -C tools/h2spec mod tidy -diff
 
 .PHONY: verify
 verify: ## check every downloaded module against go.sum
@@ -103,6 +113,8 @@ verify: ## check every downloaded module against go.sum
 	$(GO) -C tools/micro mod verify
 	$(GO) -C tools/stripemock mod verify
 	$(GO) -C bench mod verify
+	for peer in caddy krakend traefik; do $(GO) -C bench/peers/$$peer mod verify || exit 1; done
+	$(GO) -C tools/h2spec mod verify
 
 .PHONY: consul
 consul: $(CONSUL) ## build Consul (about five minutes the first time) and run a development agent on 127.0.0.1:8500

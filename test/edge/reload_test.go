@@ -68,7 +68,7 @@ func (o *operator) answers(path, key string, status int) func() bool {
 // TestReloadsCostNothing changes policies, keys, rules of the topology and contracts, one after another, while requests come at a steady rate:
 // none of them may fail.
 func TestReloadsCostNothing(t *testing.T) {
-	rounds := 2
+	rounds := 1
 	if full() {
 		rounds = 13
 	}

@@ -3,8 +3,9 @@
 // It runs tests that break or move a running system, one package at a time so that no other test takes their processors, and prints each
 // figure that they measured as a line `figure NAME VALUE UNIT`. -what chooses them: "system" is what a newcomer's first version promises,
 // "shop" the whole matrix of faults under shopping, "topology" modules that move ten times each and the benchmarks of calls, "live" settings that
-// change under load. With -all it runs every other test first, as
-// `go test` does, then all sets, in a short form where there is one; a test of those others that fails is run once more, and named. Standard
+// change under load, "edge" the gateway while it is changed, its speed beside others, and ten minutes of every fuzz test of it (two hours). With
+// -all it runs every other test first, as `go test` does, then all sets, in a short form where there is one; a test of those others that fails is
+// run once more, and named. Standard
 // output holds the figures, what a test prints as lines `table ...`, and one line `skipped: N`; all else goes to standard error.
 //
 // It exits with 1 when a test fails or is skipped, when a figure is missing, and when one is out of its bounds.
@@ -34,7 +35,8 @@ type set struct {
 	bounds   []bound
 	short    []bound    // of its short form, if they are others
 	benches  [][]string // see bench.go; none with -all
-	speed    []bound    // of what the benches measure
+	fuzzes   []fuzz     // see fuzz.go; none with -all
+	speed    []bound    // of what these measure
 }
 
 // sets are by the name that -what takes. Their packages need the machine for themselves.
@@ -49,6 +51,10 @@ func sets() map[string]set {
 			short: topology(false), benches: benches(), speed: speed(),
 		},
 		"live": {packages: []string{module + "test/live"}, env: "CLEAVE_PROVE_RESILIENCE=full", bounds: live(true), short: live(false)},
+		"edge": {
+			packages: []string{module + "test/edge"}, env: "CLEAVE_PROVE_EDGE=full", bounds: edge(true), short: edge(false),
+			benches: [][]string{{"./edge", "-o", "figures"}}, fuzzes: fuzzed(), speed: edgeSpeed(),
+		},
 	}
 }
 
@@ -129,6 +135,7 @@ func prove(ctx context.Context, o options, figures, talk io.Writer) error {
 	for _, b := range what.benches {
 		errs = append(errs, r.bench(ctx, b))
 	}
+	errs = append(errs, r.fuzz(ctx, what.fuzzes))
 	fmt.Fprintf(figures, "skipped: %d\n", len(r.skipped))
 	for _, name := range r.again {
 		fmt.Fprintf(talk, "passed only the second time: %s\n", name)

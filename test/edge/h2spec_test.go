@@ -1,0 +1,185 @@
+package edge
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"encoding/xml"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cleavehq/cleave/test/harness"
+)
+
+// known are the cases of h2spec that net/http, which speaks HTTP/2 for the gateway, fails by itself, and why. In full each is played against a
+// server of net/http alone, too, so that one that is mended there is noticed.
+func known() map[string]string {
+	return map[string]string{
+		"http2/3.5 Sends invalid connection preface":                                                                   "in the clear the port takes it for HTTP/1.1, and says 400",
+		"http2/4.2 Sends a large size HEADERS frame that exceeds the SETTINGS_MAX_FRAME_SIZE":                          "it lets frames be 1 MiB, which h2spec's frame doesn't exceed",
+		"http2/6.5.3 Sends multiple values of SETTINGS_INITIAL_WINDOW_SIZE":                                            "it takes no setting twice, and closes the connection",
+		"http2/8.1.2.2 Sends a HEADERS frame that contains the connection-specific header field":                       "it answers 400, and resets no stream",
+		"http2/8.1.2.2 Sends a HEADERS frame that contains the TE header field with any value other than \"trailers\"": "it answers 400, and resets no stream",
+	}
+}
+
+// TestHTTP2Conforms plays h2spec (https://github.com/summerwind/h2spec) against the gateway, over TLS and in the clear.
+func TestHTTP2Conforms(t *testing.T) {
+	bin := filepath.Join(t.TempDir(), "h2spec")
+	if out, err := exec.CommandContext(t.Context(), "go", "-C", "../../tools/h2spec", "build", "-o", bin, "github.com/summerwind/h2spec/cmd/h2spec").CombinedOutput(); err != nil {
+		t.Fatalf("build h2spec: %v\n%s", err, out)
+	}
+	cert, key := certificate(t)
+	clear, safe := startGateway(t), startGateway(t, "--tls-cert", cert, "--tls-key", key)
+	targets := map[string]target{"h2c": {clear.address, false}, "tls": {safe.address, true}}
+	if full() {
+		targets["net/http h2c"], targets["net/http tls"] = bare(t, false), bare(t, true)
+	}
+	found := play(t, bin, targets)
+	passed, failed, ours := 0, 0, map[string]bool{}
+	for _, name := range []string{"h2c", "tls"} {
+		passed += found[name].passed
+		for _, f := range found[name].failed {
+			ours[f] = true
+			if why, is := known()[f]; is {
+				t.Logf("%s: %s: %s", name, f, why)
+				continue
+			}
+			failed++
+			t.Errorf("%s: %s", name, f)
+		}
+	}
+	if full() {
+		alone := slices.Concat(found["net/http h2c"].failed, found["net/http tls"].failed)
+		for f := range ours {
+			if !slices.Contains(alone, f) {
+				failed++
+				t.Errorf("net/http alone passes: %s", f)
+			}
+		}
+	}
+	harness.Figure(t, "h2spec_passed", float64(passed), 1e9, "cases")
+	harness.Figure(t, "h2spec_failed", float64(failed), 0, "cases")
+}
+
+type target struct {
+	address string
+	tls     bool
+}
+
+// verdict is what h2spec says of a server.
+type verdict struct {
+	passed int
+	failed []string // "http2/6.5.3 what it does"
+}
+
+// play runs h2spec against all targets at once.
+func play(t *testing.T, bin string, targets map[string]target) map[string]verdict {
+	t.Helper()
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	out := map[string]verdict{}
+	for name, at := range targets {
+		report := filepath.Join(t.TempDir(), "report.xml")
+		all.Go(func() {
+			host, port, _ := net.SplitHostPort(at.address)
+			args := []string{"-h", host, "-p", port, "-P", "/healthz", "-o", "2", "-j", report}
+			if at.tls {
+				args = append(args, "-t", "-k")
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+			defer cancel()
+			said, err := exec.CommandContext(ctx, bin, args...).CombinedOutput() // it exits with 1 when a case fails
+			b, readErr := os.ReadFile(report)
+			if readErr != nil {
+				t.Errorf("%s: %v, %v\n%.2000s", name, err, readErr, said)
+				return
+			}
+			v, err := judge(b)
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			out[name] = v
+		})
+	}
+	all.Wait()
+	return out
+}
+
+// judge reads h2spec's report, which is JUnit's.
+func judge(report []byte) (v verdict, err error) {
+	var doc struct {
+		Suites []struct {
+			Cases []struct {
+				Package string    `xml:"package,attr"`
+				Name    string    `xml:"classname,attr"`
+				Failure *struct{} `xml:"failure"`
+				Error   *struct{} `xml:"error"`
+				Skipped *struct{} `xml:"skipped"`
+			} `xml:"testcase"`
+		} `xml:"testsuite"`
+	}
+	if err := xml.Unmarshal(report, &doc); err != nil {
+		return v, err
+	}
+	for _, s := range doc.Suites {
+		for _, c := range s.Cases {
+			switch {
+			case c.Failure != nil, c.Error != nil:
+				v.failed = append(v.failed, c.Package+" "+c.Name)
+			case c.Skipped == nil:
+				v.passed++
+			}
+		}
+	}
+	return v, nil
+}
+
+// bare is a server of net/http with nothing of ours.
+func bare(t *testing.T, safe bool) target {
+	t.Helper()
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) }))
+	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	s.Config.Protocols = &http.Protocols{}
+	s.Config.Protocols.SetHTTP1(true)
+	s.Config.Protocols.SetHTTP2(true)
+	s.Config.Protocols.SetUnencryptedHTTP2(true)
+	if s.EnableHTTP2 = safe; safe {
+		s.StartTLS()
+	} else {
+		s.Start()
+	}
+	t.Cleanup(s.Close)
+	return target{s.Listener.Addr().String(), safe}
+}
+
+// certificate writes one that httptest has, and its key, to files.
+func certificate(t *testing.T) (cert, key string) {
+	t.Helper()
+	s := httptest.NewTLSServer(http.NotFoundHandler())
+	defer s.Close()
+	c := s.TLS.Certificates[0]
+	der, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name, kind string, der []byte) string {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	return write("cert.pem", "CERTIFICATE", c.Certificate[0]), write("key.pem", "PRIVATE KEY", der)
+}
