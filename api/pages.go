@@ -18,7 +18,7 @@ var indexHTML string
 
 // info is what the gateway's documents say of it.
 func (g *Gateway) info() openapi.Info {
-	return openapi.Info{Version: g.c.Version, MaxBody: g.c.MaxBody, MaxHeader: g.c.MaxHeader, Timeout: g.c.Timeout}
+	return openapi.Info{Version: g.c.Version, MaxBody: g.maxBody(), MaxHeader: g.c.MaxHeader, Timeout: g.tuned.Load().Timeout}
 }
 
 // document sends /openapi.json.

@@ -239,7 +239,7 @@ func (x *exchange) topicSocket(name string, after events.Place, key string) {
 		return
 	}
 	defer done()
-	ws, err := stream.Upgrade(x.w, x.r, x.g.c.MaxBody, x.g.writeFor)
+	ws, err := stream.Upgrade(x.w, x.r, x.g.maxBody(), x.g.writeFor)
 	if err != nil {
 		x.w.status = cmp.Or(x.w.status, http.StatusBadRequest) // it has answered
 		return
