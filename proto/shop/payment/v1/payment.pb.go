@@ -1072,7 +1072,7 @@ var File_shop_payment_v1_payment_proto protoreflect.FileDescriptor
 
 const file_shop_payment_v1_payment_proto_rawDesc = "" +
 	"\n" +
-	"\x1dshop/payment/v1/payment.proto\x12\x0fshop.payment.v1\x1a\x1bbuf/validate/validate.proto\x1a\x17cleave/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18shop/type/v1/money.proto\"\xf1\x03\n" +
+	"\x1dshop/payment/v1/payment.proto\x12\x0fshop.payment.v1\x1a\x1bbuf/validate/validate.proto\x1a\x17cleave/v1/options.proto\x1a\x1acleave/v1/resilience.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18shop/type/v1/money.proto\"\xf1\x03\n" +
 	"\rPaymentRecord\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x19\n" +
 	"\border_id\x18\x02 \x01(\tR\aorderId\x123\n" +
@@ -1163,7 +1163,7 @@ const file_shop_payment_v1_payment_proto_rawDesc = "" +
 	"\x18REFUND_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14REFUND_STATE_PENDING\x10\x01\x12\x1a\n" +
 	"\x16REFUND_STATE_SUCCEEDED\x10\x02\x12\x17\n" +
-	"\x13REFUND_STATE_FAILED\x10\x032\xe3\a\n" +
+	"\x13REFUND_STATE_FAILED\x10\x032\xe9\a\n" +
 	"\aPayment\x12\x8a\x01\n" +
 	"\n" +
 	"GetPayment\x12\".shop.payment.v1.GetPaymentRequest\x1a\x1e.shop.payment.v1.PaymentRecord\"8\xb2\xb7\x1c\x10\b\x01\x1a\fpayment.read\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/payments/{payment_id}\x90\x02\x01\x12\x88\x01\n" +
@@ -1174,7 +1174,7 @@ const file_shop_payment_v1_payment_proto_rawDesc = "" +
 	"\x04Void\x12\x1c.shop.payment.v1.VoidRequest\x1a\x1e.shop.payment.v1.PaymentRecord\"\x03\x90\x02\x02\x12M\n" +
 	"\x06Refund\x12\x1e.shop.payment.v1.RefundRequest\x1a\x1e.shop.payment.v1.PaymentRecord\"\x03\x90\x02\x02\x12\x99\x01\n" +
 	"\rHandleWebhook\x12%.shop.payment.v1.HandleWebhookRequest\x1a&.shop.payment.v1.HandleWebhookResponse\"9\xb2\xb7\x1c\x04\b\x01\x10\x01\x82\xd3\xe4\x93\x02(:\x04body\" /v1/payments/webhooks/{provider}\x90\x02\x02\x12o\n" +
-	"\x11ListDiscrepancies\x12).shop.payment.v1.ListDiscrepanciesRequest\x1a*.shop.payment.v1.ListDiscrepanciesResponse\"\x03\x90\x02\x01\x1a\"\xba\xb7\x1c\x1eshop.payment.v1.PaymentUpdatedB<Z:github.com/cleavehq/cleave/proto/shop/payment/v1;paymentv1b\x06proto3"
+	"\x11ListDiscrepancies\x12).shop.payment.v1.ListDiscrepanciesRequest\x1a*.shop.payment.v1.ListDiscrepanciesResponse\"\x03\x90\x02\x01\x1a(\xba\xb7\x1c\x1eshop.payment.v1.PaymentUpdated·\x1c\x02 \x03B<Z:github.com/cleavehq/cleave/proto/shop/payment/v1;paymentv1b\x06proto3"
 
 var (
 	file_shop_payment_v1_payment_proto_rawDescOnce sync.Once
