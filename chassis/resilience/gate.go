@@ -1,18 +1,22 @@
 package resilience
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // GateConfig says how a process lets calls in. The zero value is fit for use.
 type GateConfig struct {
-	// Server is the limit of each service, without its name; Least and Start are 32 and 100 when both are 0.
+	// Server is the limit of each service, without its name; Least, Start and Most are 8, 16 and 512 when all are 0, MaxWait is
+	// 2 s and Queue 12 and 16: few run side by side, since more would only share the processors, and those who wait are refused by how
+	// long they would have to.
 	Server ServerConfig
 	// Rules say how important a method's calls are; nil for what contracts say.
 	Rules *Rules
@@ -38,9 +42,13 @@ type admission struct {
 
 // NewGate makes a gate. ctx ends what it does in the background.
 func NewGate(ctx context.Context, c GateConfig) (*Gate, error) {
-	if c.Server.Least == 0 && c.Server.Start == 0 {
-		c.Server.Least, c.Server.Start = 32, 100
+	if c.Server.Least == 0 && c.Server.Start == 0 && c.Server.Most == 0 {
+		c.Server.Least, c.Server.Start, c.Server.Most = 8, 16, 512
 	}
+	if c.Server.Queue == ([2]float64{}) {
+		c.Server.Queue = [2]float64{12, 16}
+	}
+	c.Server.MaxWait = cmp.Or(c.Server.MaxWait, 2*time.Second)
 	probe := c.Server
 	probe.Service = "gate"
 	if err := probe.fill(); err != nil {
@@ -68,7 +76,7 @@ func (g *Gate) Level(md protoreflect.MethodDescriptor, said string) Level {
 // The error is Enter's.
 func (g *Gate) Refuses(service string, l Level) error {
 	s := (*g.services.Load())[service]
-	if s == nil || s.limiter.CanAcquirePermitWithPriority(g.ctx, l.priority()) {
+	if s == nil || !s.late(l.priority()) && s.limiter.CanAcquirePermitWithPriority(g.ctx, l.priority()) {
 		return nil
 	}
 	return s.overloaded()
@@ -85,7 +93,7 @@ func (g *Gate) Enter(ctx context.Context, service string, l Level) (leave func(e
 	if err != nil {
 		return nil, err
 	}
-	return func(err error) { release(ctx, permit, err) }, nil
+	return func(err error) { s.release(ctx, permit, err) }, nil
 }
 
 func (g *Gate) of(service string) (*Server, error) {

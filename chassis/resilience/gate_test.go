@@ -18,7 +18,7 @@ import (
 )
 
 func TestTheGateRefusesTheSheddableFirst(t *testing.T) {
-	g, err := resilience.NewGate(t.Context(), resilience.GateConfig{Server: resilience.ServerConfig{Least: 10, Start: 10, Most: 10, MaxWait: time.Hour}})
+	g, err := resilience.NewGate(t.Context(), resilience.GateConfig{Server: resilience.ServerConfig{Least: 10, Start: 10, Most: 10, MaxWait: time.Hour, Queue: [2]float64{2, 3}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"math"
+	"sync/atomic"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go/adaptivelimiter"
@@ -33,6 +35,8 @@ type ServerConfig struct {
 	Service string
 	// Least and Most bound the limit, and Start is where it begins; default 16, 2,000 and 64.
 	Least, Most, Start uint
+	// Queue is how many calls may wait, times the limit: from the first on some are refused, from the second on all; default 2 and 3.
+	Queue [2]float64
 	// MaxWait is how long a call waits for its turn; default 1 s. A call never waits longer than its deadline allows.
 	MaxWait time.Duration
 	// Priority of a call; default Medium for all.
@@ -47,6 +51,9 @@ type Server struct {
 	limiter adaptivelimiter.PriorityLimiter[any]
 	levels  priority.Prioritizer
 	metrics *metrics
+
+	done atomic.Int64  // calls that have ended
+	pace atomic.Uint64 // of a second, when it was last full: math.Float64bits; 0 when that isn't known
 }
 
 func (c *ServerConfig) fill() error {
@@ -55,8 +62,11 @@ func (c *ServerConfig) fill() error {
 	}
 	c.Least, c.Most, c.Start = cmp.Or(c.Least, 16), cmp.Or(c.Most, 2000), cmp.Or(c.Start, 64)
 	c.MaxWait = cmp.Or(c.MaxWait, defaultWait)
-	if c.Least > c.Start || c.Start > c.Most || c.MaxWait < 0 {
-		return errors.New("resilience: want Least <= Start <= Most, and MaxWait not negative")
+	if c.Queue == ([2]float64{}) {
+		c.Queue = [2]float64{2, 3}
+	}
+	if c.Least > c.Start || c.Start > c.Most || c.MaxWait < 0 || !(c.Queue[0] >= 1 && c.Queue[0] <= c.Queue[1]) {
+		return errors.New("resilience: want Least <= Start <= Most, MaxWait not negative, and Queue from 1 on")
 	}
 	if c.Priority == nil {
 		c.Priority = func(context.Context, server.Request) Priority { return Medium }
@@ -71,8 +81,8 @@ const defaultWait = time.Second
 const calibrateEvery = 500 * time.Millisecond
 
 // NewServer makes a limit that learns by itself, from the time that calls take: when they take longer than usual the limit falls, and
-// rises again when they don't (a TCP Vegas-like gradient; failsafe-go's adaptivelimiter). Twice the limit may wait; from there to three
-// times more and more are refused. ctx ends what decides whom an overload refuses.
+// rises again when they don't (a TCP Vegas-like gradient; failsafe-go's adaptivelimiter). Some may wait; but who would have to wait for too long,
+// at the pace at which calls end, is refused at once. ctx ends what decides whom an overload refuses.
 func NewServer(ctx context.Context, c ServerConfig) (*Server, error) {
 	if err := c.fill(); err != nil {
 		return nil, err
@@ -83,7 +93,7 @@ func NewServer(ctx context.Context, c ServerConfig) (*Server, error) {
 	}
 	levels := adaptivelimiter.NewPrioritizer()
 	limiter := adaptivelimiter.NewBuilder[any]().WithLimits(c.Least, c.Most, c.Start).
-		WithQueueing(2, 3).WithMaxWaitTime(c.MaxWait).BuildPrioritized(levels)
+		WithQueueing(c.Queue[0], c.Queue[1]).WithMaxWaitTime(c.MaxWait).BuildPrioritized(levels)
 	s := &Server{c: c, limiter: limiter, levels: levels, metrics: m}
 	go s.calibrate(ctx)
 	return s, nil
@@ -94,6 +104,7 @@ func (s *Server) calibrate(ctx context.Context) {
 	defer t.Stop()
 	limit, running, queued := s.metrics.limit.WithLabelValues(s.c.Service), s.metrics.running.WithLabelValues(s.c.Service),
 		s.metrics.queued.WithLabelValues(s.c.Service)
+	last, ended := time.Now(), s.done.Load()
 	for {
 		limit.Set(float64(s.limiter.Limit()))
 		running.Set(float64(s.limiter.Inflight()))
@@ -103,6 +114,9 @@ func (s *Server) calibrate(ctx context.Context) {
 			return
 		case <-t.C:
 			s.levels.Calibrate()
+			now, done := time.Now(), s.done.Load()
+			s.keepPace(float64(done-ended) / now.Sub(last).Seconds())
+			last, ended = now, done
 		}
 	}
 }
@@ -130,7 +144,7 @@ func (s *Server) Wrap(next server.HandlerFunc) server.HandlerFunc {
 				permit.Drop()
 				return
 			}
-			release(ctx, permit, err)
+			s.release(ctx, permit, err)
 		}()
 		err = next(ctx, req, rsp)
 		done = true
@@ -140,6 +154,9 @@ func (s *Server) Wrap(next server.HandlerFunc) server.HandlerFunc {
 
 // acquire waits for a place.
 func (s *Server) acquire(ctx context.Context, p Priority) (adaptivelimiter.Permit, error) {
+	if s.late(p) {
+		return nil, s.overloaded()
+	}
 	permit, err := s.limiter.AcquirePermitWithMaxWait(priority.ContextWithPriority(ctx, p), s.c.MaxWait)
 	if err == nil {
 		return permit, nil
@@ -155,8 +172,42 @@ func (s *Server) overloaded() error {
 	return problem.Unavailable(ReasonOverloaded, "%s has more to do than it can", s.c.Service)
 }
 
+// keepPace remembers how many calls ended in a second, when there were more than could run.
+func (s *Server) keepPace(rate float64) {
+	before := math.Float64frombits(s.pace.Load())
+	switch {
+	case s.limiter.Queued() == 0 && before == 0:
+		return
+	case s.limiter.Queued() == 0: // it has caught up: nobody knows how fast it could be
+		rate = 0
+	case before > 0:
+		rate = (before + rate) / 2
+	}
+	s.pace.Store(math.Float64bits(rate))
+}
+
+// late says that a call would have to wait for too long: MaxWait for the most important, a quarter of it for those in the middle, an eighth for
+// the others.
+func (s *Server) late(p Priority) bool {
+	queued := s.limiter.Queued()
+	if queued == 0 {
+		return false
+	}
+	pace := math.Float64frombits(s.pace.Load())
+	patience := s.c.MaxWait.Seconds()
+	switch {
+	case p >= High:
+	case p >= Medium:
+		patience /= 4
+	default:
+		patience /= 8
+	}
+	return pace > 0 && float64(queued)/pace > patience
+}
+
 // release ends a call. What was cut short or refused says nothing about how long it takes.
-func release(ctx context.Context, permit adaptivelimiter.Permit, err error) {
+func (s *Server) release(ctx context.Context, permit adaptivelimiter.Permit, err error) {
+	s.done.Add(1)
 	if ctx.Err() != nil || err != nil && problem.From(err).Code == codes.Unavailable {
 		permit.Drop()
 		return

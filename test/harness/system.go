@@ -206,10 +206,13 @@ func (s *System) Extracted(extract *Process) (kill func()) {
 }
 
 // Import loads the sample shop with `cleave shop import --sample`.
-func (s *System) Import() {
+func (s *System) Import() { s.ImportFrom("--sample") }
+
+// ImportFrom loads a file with `cleave shop import`.
+func (s *System) ImportFrom(file string) {
 	s.t.Helper()
-	p := Start(s.t, nil, s.bin, slices.Concat([]string{"shop", "import", "--sample"}, s.token("cleave-cli"), s.common)...)
-	Eventually(s.t, time.Minute, "the sample shop is loaded", p.Exited)
+	p := Start(s.t, nil, s.bin, slices.Concat([]string{"shop", "import", file}, s.token("cleave-cli"), s.common)...)
+	Eventually(s.t, time.Minute, "the shop is loaded", p.Exited)
 	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
 		s.t.Fatalf("shop import: exit code %d\n%s", code, p.Output())
 	}

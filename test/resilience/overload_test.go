@@ -32,9 +32,7 @@ func stuffed(t *testing.T) *shop {
 	if err := os.WriteFile(file, []byte(csv.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if code := s.Start("shop", "import", file).Wait(time.Minute); code != 0 {
-		t.Fatalf("the import ended with %d", code)
-	}
+	s.ImportFrom(file)
 	return s
 }
 
