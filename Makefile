@@ -42,6 +42,10 @@ prove-system: $(CLEAVE_TEST_CONSUL) ## break a running system and print what its
 prove-shop: $(CLEAVE_TEST_CONSUL) ## break the shop at every step while customers buy, and check the laws of its data
 	$(WITH_SERVICES) $(GO) run ./test/prove -what shop
 
+.PHONY: prove-resilience
+prove-resilience: $(CLEAVE_TEST_CONSUL) ## hang the payments and overload the shop, with the chassis' defaults and without, and print what users noticed (about nine minutes)
+	CLEAVE_CASCADE_SVG="$(CURDIR)/docs/cascade.svg" $(WITH_SERVICES) $(GO) run ./test/prove -what resilience
+
 .PHONY: prove-topology
 prove-topology: $(CLEAVE_TEST_CONSUL) ## move modules ten times each while customers buy, then measure calls beside their peers
 	$(WITH_SERVICES) $(GO) run ./test/prove -what topology

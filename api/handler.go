@@ -18,6 +18,7 @@ import (
 	"github.com/cleavehq/cleave/api/internal/protocol"
 	"github.com/cleavehq/cleave/chassis/idempotency"
 	"github.com/cleavehq/cleave/chassis/problem"
+	"github.com/cleavehq/cleave/chassis/resilience"
 	"github.com/cleavehq/cleave/chassis/telemetry"
 )
 
@@ -290,7 +291,7 @@ func (x *exchange) failWith(status int, err error) {
 	x.code = p.Code.String()
 	x.g.metrics.refused.WithLabelValues(p.Reason).Inc()
 	level := slog.LevelDebug
-	if status >= http.StatusInternalServerError && p.Reason != reasonNotReady {
+	if status >= http.StatusInternalServerError && p.Reason != reasonNotReady && p.Reason != resilience.ReasonOverloaded { // an overload needs its time for other things
 		level = slog.LevelWarn
 	}
 	x.g.c.Log.Log(x.r.Context(), level, "request failed", "method", x.r.Method, "path", x.r.URL.Path, "status", status, "reason", p.Reason, "error", err)

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	goods    = 400             // products in the shop: a page of all of them is work
+	goods    = 500             // products in the shop: a page of all of them is work
 	deadline = 2 * time.Second // of a page
 )
 
@@ -26,7 +26,7 @@ func stuffed(t *testing.T) *shop {
 	csv.WriteString("Handle,Title,Body (HTML),Vendor,Product Category,Type,Tags,Published,Option1 Name,Option1 Value,Variant SKU,Variant Grams," +
 		"Variant Inventory Tracker,Variant Inventory Qty,Variant Inventory Policy,Variant Price,Status\n")
 	for i := range goods {
-		fmt.Fprintf(&csv, "thing-%d,Thing %d,<p>It is of use.</p>,Nordwerk,,,tag,true,Title,Default Title,THING-%d,100,shopify,10,deny,9.90,active\n", i, i, i)
+		fmt.Fprintf(&csv, "thing-%d,Thing %d,<p>"+strings.Repeat("It is of use. ", 20)+"</p>,Nordwerk,,,tag,true,Title,Default Title,THING-%d,100,shopify,10,deny,9.90,active\n", i, i, i)
 	}
 	file := filepath.Join(t.TempDir(), "products.csv")
 	if err := os.WriteFile(file, []byte(csv.String()), 0o600); err != nil {
