@@ -5,6 +5,8 @@
 //     for one service at the same time. What they refuse was never sent, and is answered at once.
 //   - [Server] is a server.HandlerWrapper: an adaptive concurrency limit. It learns how many calls the service can run side by side before
 //     they become slower, queues a few more, and refuses the rest early, the least important first.
+//   - [Gate] is that for all services of a process, where calls come in: rpc.ServerConfig.Admit takes it.
+//   - [Rules] say what holds for each method: the defaults, its contract's options (proto/cleave/v1/resilience.proto), an operator's word.
 //
 // What is refused is codes.Unavailable with one of the Reasons: HTTP 503 at the edge, with Retry-After. Retries, their budget, deadlines and
 // the ejection of instances that don't answer belong to the client itself: package rpc has them.

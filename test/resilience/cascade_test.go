@@ -62,6 +62,7 @@ type shop struct {
 	*harness.System
 	reads, buyers *http.Client
 	sku, cart     string
+	admin         string // of one process
 }
 
 // start starts a process for each module, and fills the shelves.

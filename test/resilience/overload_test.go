@@ -21,12 +21,13 @@ const (
 // stuffed starts the shop in one process, with so many products that a page of them is real work.
 func stuffed(t *testing.T) *shop {
 	t.Helper()
-	s := &shop{System: harness.OneProcess(t, binary.Build(t), nil), reads: newClient(10 * time.Second)}
+	admin := harness.FreeAddr(t)
+	s := &shop{System: harness.OneProcess(t, binary.Build(t), nil, "--admin-listen", admin), reads: newClient(10 * time.Second), admin: admin}
 	var csv strings.Builder
 	csv.WriteString("Handle,Title,Body (HTML),Vendor,Product Category,Type,Tags,Published,Option1 Name,Option1 Value,Variant SKU,Variant Grams," +
 		"Variant Inventory Tracker,Variant Inventory Qty,Variant Inventory Policy,Variant Price,Status\n")
 	for i := range goods {
-		fmt.Fprintf(&csv, "thing-%d,Thing %d,<p>"+strings.Repeat("It is of use. ", 20)+"</p>,Nordwerk,,,tag,true,Title,Default Title,THING-%d,100,shopify,10,deny,9.90,active\n", i, i, i)
+		fmt.Fprintf(&csv, "thing-%d,Thing %d,<p>"+strings.Repeat("It is of use. ", 60)+"</p>,Nordwerk,,,tag,true,Title,Default Title,THING-%d,100,shopify,10,deny,9.90,active\n", i, i, i)
 	}
 	file := filepath.Join(t.TempDir(), "products.csv")
 	if err := os.WriteFile(file, []byte(csv.String()), 0o600); err != nil {
@@ -36,6 +37,42 @@ func stuffed(t *testing.T) *shop {
 	return s
 }
 
+// decided shows that an operator's word is in force while the process runs, that it can be seen, and that a wrong one changes nothing.
+func (s *shop) decided(t *testing.T) {
+	t.Helper()
+	const method = "shop.catalog.v1.Catalog/ListProducts"
+	page := func() string {
+		var raw []byte
+		s.browse(t.Context())
+		ask(t.Context(), s.reads, http.MethodGet, "http://"+s.admin+"/resilience", "", &raw)
+		return string(raw)
+	}
+	if code := s.Start("resilience", "set", method, `{"bulkhead": 4321}`).Wait(time.Minute); code != 0 {
+		t.Fatalf("set ended with %d", code)
+	}
+	harness.Eventually(t, 10*time.Second, "the override is in force", func() bool {
+		return strings.Contains(page(), `"operator: `+method+`"`) && strings.Contains(page(), "4321")
+	})
+	if code := s.Start("resilience", "set", method, `{"bulkhead": 0}`).Wait(time.Minute); code != 2 {
+		t.Errorf("a wrong override: exit code %d", code)
+	}
+	store := filepath.Join(s.DataDir(), "resilience.json") // past the command
+	if err := os.WriteFile(store, []byte(`{"`+method+`": {"bulkhead": 0}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	harness.Eventually(t, 10*time.Second, "the wrong one is shown, and the last good one stays", func() bool {
+		return strings.Contains(page(), "bulkhead is 0") && strings.Contains(page(), "4321")
+	})
+	show := s.Start("resilience", "show", "ListProducts", "-o", "json")
+	if code := show.Wait(time.Minute); code != 0 || !strings.Contains(show.Output(), method) {
+		t.Errorf("show: %d, %s", code, show.Output())
+	}
+	if code := s.Start("resilience", "unset", method).Wait(time.Minute); code != 0 {
+		t.Fatalf("unset ended with %d", code)
+	}
+	harness.Eventually(t, 10*time.Second, "it is taken back", func() bool { return !strings.Contains(page(), "4321") })
+}
+
 func (s *shop) browse(ctx context.Context) answer {
 	return ask(ctx, s.reads, http.MethodGet, fmt.Sprintf("%s/v1/products?page_size=%d", s.Base, goods), "", nil)
 }
@@ -43,6 +80,7 @@ func (s *shop) browse(ctx context.Context) answer {
 // Whoever is let in gets an answer in time, whatever is asked besides; the others hear at once that they are not.
 func TestAnOverloadCostsOnlyWhatIsTooMuch(t *testing.T) {
 	s := stuffed(t)
+	s.decided(t)
 	measure, run := time.Second, 1500*time.Millisecond
 	if full() {
 		measure, run = 10*time.Second, 15*time.Second
