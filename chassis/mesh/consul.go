@@ -2,7 +2,6 @@ package mesh
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -20,36 +19,42 @@ const (
 	consulAgain  = 500 * time.Millisecond
 )
 
-// Consul is the Source of Consul's built-in CA and of its intentions. Its token needs service:write for the services whose certificates are
-// asked for, and service:read for all.
+// ConsulConfig says where Consul is. Client and GRPC must be given.
+type ConsulConfig struct {
+	// Client speaks to the agent.
+	Client *api.Client
+	// GRPC is the gRPC port of a server, host:port (ports.grpc, 8502 as a rule), without TLS: on loopback.
+	GRPC string
+	// Token goes with what is asked there: the client's. It needs service:write for the services whose certificates are asked for, and
+	// service:read and node:read for all.
+	Token string
+	// Log gets outages and returns; nil discards.
+	Log *slog.Logger
+}
+
+// Consul is the Source of Consul's built-in CA and of its intentions.
 //
-// The agent makes a service's key and hands it out with the certificate, so that it is asked on loopback, or over TLS. It gets a new one
-// signed when the old has lived for long enough, or the root has changed; leaf_cert_ttl is 72 h unless Consul is told otherwise, 1 h at least.
+// A service's key is made here, and stays in this process; a server signs it for who has a token that may write the service. The agent's own
+// endpoint for certificates (/v1/agent/connect/ca/leaf) is not used: it makes the key itself, keeps it, and gives both to whoever asks for
+// them from then on, whatever their token, and without one (agent/leafcert of Consul 1.22: the token is no part of what it remembers them by).
 type Consul struct {
 	client *api.Client
+	grpc   string
+	token  string
 	log    *slog.Logger
 }
 
 var _ Source = (*Consul)(nil)
 
-// NewConsul doesn't speak to Consul yet. log gets outages and returns; nil discards.
-func NewConsul(client *api.Client, log *slog.Logger) *Consul {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
+// NewConsul doesn't speak to Consul yet.
+func NewConsul(c ConsulConfig) (*Consul, error) {
+	if c.Client == nil || c.GRPC == "" {
+		return nil, errors.New("mesh: ConsulConfig needs a Client and GRPC")
 	}
-	return &Consul{client, log}
-}
-
-// Leaf implements Source: GET /v1/agent/connect/ca/leaf/SERVICE.
-func (c *Consul) Leaf(ctx context.Context, service string, fn func(tls.Certificate)) error {
-	return follow(ctx, c.log, "certificate of "+service, func(q *api.QueryOptions) (tls.Certificate, *api.QueryMeta, error) {
-		leaf, meta, err := c.client.Agent().ConnectCALeaf(service, q)
-		if err != nil {
-			return tls.Certificate{}, nil, err
-		}
-		pair, err := tls.X509KeyPair([]byte(leaf.CertPEM), []byte(leaf.PrivateKeyPEM))
-		return pair, meta, err
-	}, fn)
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Consul{client: c.Client, grpc: c.GRPC, token: c.Token, log: c.Log}, nil
 }
 
 // Roots implements Source: GET /v1/agent/connect/ca/roots.

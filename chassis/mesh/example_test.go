@@ -35,7 +35,11 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	m, err := mesh.New(mesh.Config{Source: mesh.NewConsul(consul, nil), Log: slog.Default()})
+	source, err := mesh.NewConsul(mesh.ConsulConfig{Client: consul, GRPC: "127.0.0.1:8502"})
+	if err != nil {
+		panic(err)
+	}
+	m, err := mesh.New(mesh.Config{Source: source, Log: slog.Default()})
 	if err != nil {
 		panic(err)
 	}

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"google.golang.org/grpc/credentials"
 
@@ -218,5 +217,5 @@ func (i *Identity) noHandshake(from net.Addr, err error) {
 	i.m.denied.connection(reason, i.service, from, claims, err)
 }
 
-// Expires is when the certificate does that the identity has now.
-func (i *Identity) Expires() time.Time { return i.leaf.Load().Leaf.NotAfter }
+// Certificate is the one that the identity has now.
+func (i *Identity) Certificate() *x509.Certificate { return i.leaf.Load().Leaf }

@@ -19,6 +19,7 @@ import (
 type Consul struct {
 	*Process
 	Addr string // of its HTTP API
+	GRPC string // address of its gRPC port
 	t    testing.TB
 	args []string
 	dir  string // of its data; empty when it keeps none
@@ -59,11 +60,11 @@ func startConsul(t testing.TB, dir string, mode ...string) *Consul {
 	if bin == "" {
 		t.Fatal("CLEAVE_TEST_CONSUL must name a Consul binary; `make test` builds one and sets it")
 	}
-	ports := discoverytest.FreePorts(t, 4)
-	c := &Consul{Addr: loopback(ports[0]), t: t, dir: dir}
+	ports := discoverytest.FreePorts(t, 5)
+	c := &Consul{Addr: loopback(ports[0]), GRPC: loopback(ports[4]), t: t, dir: dir}
 	c.args = append([]string{bin, "agent"}, mode...)
-	c.args = append(c.args, "-node=test", "-bind=127.0.0.1", "-client=127.0.0.1", "-log-level=warn", "-grpc-port=-1", "-grpc-tls-port=-1", "-dns-port=-1")
-	for i, name := range []string{"http", "serf-lan", "serf-wan", "server"} {
+	c.args = append(c.args, "-node=test", "-bind=127.0.0.1", "-client=127.0.0.1", "-log-level=warn", "-grpc-tls-port=-1", "-dns-port=-1")
+	for i, name := range []string{"http", "serf-lan", "serf-wan", "server", "grpc"} {
 		c.args = append(c.args, fmt.Sprintf("-%s-port=%d", name, ports[i]))
 	}
 	c.Restart()

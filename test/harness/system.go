@@ -44,7 +44,7 @@ func OneProcess(t testing.TB, bin string, consul *Consul, flags ...string) *Syst
 	t.Helper()
 	s := &System{t: t, bin: bin, Consul: consul, dataDir: t.TempDir()}
 	if consul != nil {
-		s.common = []string{"--registry", "consul", "--consul-addr", consul.Addr}
+		s.common = []string{"--registry", "consul", "--consul-addr", consul.Addr, "--consul-grpc", consul.GRPC}
 	} else { // a domain of its own: other shops may run on this machine
 		s.common = []string{"--mdns-domain", "test-" + strconv.FormatInt(time.Now().UnixNano(), 36)}
 	}
@@ -68,7 +68,7 @@ func OneProcess(t testing.TB, bin string, consul *Consul, flags ...string) *Syst
 func Distributed(t testing.TB, bin string, consul *Consul) *System {
 	t.Helper()
 	s := &System{t: t, bin: bin, Consul: consul, Hosts: map[string]*Process{}, dataDir: t.TempDir()}
-	s.common = []string{"--registry", "consul", "--consul-addr", consul.Addr}
+	s.common = []string{"--registry", "consul", "--consul-addr", consul.Addr, "--consul-grpc", consul.GRPC}
 	for _, m := range Modules() {
 		s.Hosts[m] = s.Run(m)
 	}
@@ -83,7 +83,7 @@ func Distributed(t testing.TB, bin string, consul *Consul) *System {
 func Meshed(t testing.TB, bin string, consul *Consul, tokens string) *System {
 	t.Helper()
 	s := &System{t: t, bin: bin, Consul: consul, Hosts: map[string]*Process{}, dataDir: t.TempDir(), tokens: tokens}
-	s.common = []string{"--registry", "consul", "--consul-addr", consul.Addr, "--mesh"}
+	s.common = []string{"--registry", "consul", "--consul-addr", consul.Addr, "--consul-grpc", consul.GRPC, "--mesh"}
 	for _, m := range Modules() {
 		s.Hosts[m] = s.Run(m)
 	}
@@ -107,7 +107,7 @@ func (s *System) token(name string) []string {
 func Split(t testing.TB, bin string, consul *Consul) *System {
 	t.Helper()
 	s := &System{t: t, bin: bin, Consul: consul, Hosts: map[string]*Process{}, dataDir: t.TempDir()}
-	s.common = []string{"--registry", "consul", "--consul-addr", consul.Addr}
+	s.common = []string{"--registry", "consul", "--consul-addr", consul.Addr, "--consul-grpc", consul.GRPC}
 	s.StartMain()
 	s.key = NewKey(t, bin, s.common...)
 	s.StartGateway()

@@ -173,7 +173,7 @@ func least(t *testing.T, consul *harness.Consul, dir string) {
 // outsiders are a command with no identity, and one whose token is another's.
 func outsiders(t *testing.T, s *harness.System, consul *harness.Consul, dir string) {
 	t.Helper()
-	flags := []string{"call", "--registry", "consul", "--consul-addr", consul.Addr}
+	flags := []string{"call", "--registry", "consul", "--consul-addr", consul.Addr, "--consul-grpc", consul.GRPC}
 	end := []string{"catalog", "Catalog.ListProducts", `{"page_size":1}`}
 	p := s.Plain(slices.Concat(flags, []string{"--mesh", "--consul-token-file", filepath.Join(dir, "cleave-cli")}, end)...)
 	if code := p.Wait(time.Minute); code != 0 {
@@ -221,7 +221,7 @@ func TestUpDoesAllOfIt(t *testing.T) {
 	dir := filepath.Join(s.DataDir(), "consul", "tokens")
 	private(t, dir)
 	healthy(t, asks(t, consul, token(t, dir, "viewer")))
-	out, err := exec.CommandContext(t.Context(), binary.Build(t), "call", "--registry", "consul", "--consul-addr", consul.Addr, "--mesh",
+	out, err := exec.CommandContext(t.Context(), binary.Build(t), "call", "--registry", "consul", "--consul-addr", consul.Addr, "--consul-grpc", consul.GRPC, "--mesh",
 		"--consul-token-file", filepath.Join(dir, "cleave-cli"), "payment", "Payment.ListPayments", "{}").Output()
 	if err != nil || !json.Valid(out) {
 		t.Errorf("%s, %v", out, err)

@@ -17,6 +17,7 @@ import (
 // Agent is a Consul agent on ports of its own at 127.0.0.1.
 type Agent struct {
 	Address string // of its HTTP API
+	GRPC    string // address of its gRPC port
 
 	binary string
 	mode   []string // its arguments beside the ports
@@ -51,8 +52,8 @@ func start(t *testing.T, mode ...string) *Agent {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &Agent{binary: binary, mode: mode, ports: FreePorts(t, 4), output: output}
-	a.Address = "127.0.0.1:" + strconv.Itoa(a.ports[0])
+	a := &Agent{binary: binary, mode: mode, ports: FreePorts(t, 5), output: output}
+	a.Address, a.GRPC = "127.0.0.1:"+strconv.Itoa(a.ports[0]), "127.0.0.1:"+strconv.Itoa(a.ports[4])
 	t.Cleanup(func() {
 		a.Kill()
 		if t.Failed() {
@@ -72,7 +73,7 @@ func (a *Agent) Start(t *testing.T) {
 	port := func(i int) string { return strconv.Itoa(a.ports[i]) }
 	args := append([]string{"agent", "-bind=127.0.0.1", "-client=127.0.0.1", "-log-level=warn"}, a.mode...)
 	cmd := exec.Command(a.binary, append(args,
-		"-http-port="+port(0), "-server-port="+port(1), "-serf-lan-port="+port(2), "-serf-wan-port="+port(3), "-grpc-port=-1",
+		"-http-port="+port(0), "-server-port="+port(1), "-serf-lan-port="+port(2), "-serf-wan-port="+port(3), "-grpc-port="+port(4),
 		"-grpc-tls-port=-1", "-dns-port=-1", "-hcl=ports { https = -1 }", "-hcl=disable_update_check = true")...)
 	cmd.Stdout, cmd.Stderr = a.output, a.output
 	if err := cmd.Start(); err != nil {

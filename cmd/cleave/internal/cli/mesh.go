@@ -81,7 +81,11 @@ func (p *parts) identities(s settings, metrics prometheus.Registerer, log *slog.
 	if err != nil {
 		return nil, err
 	}
-	m, err := mesh.New(mesh.Config{Source: mesh.NewConsul(c, log), Log: log, Metrics: metrics})
+	source, err := mesh.NewConsul(mesh.ConsulConfig{Client: c, GRPC: s.Consul.GRPC, Token: s.Consul.Token, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	m, err := mesh.New(mesh.Config{Source: source, Log: log, Metrics: metrics})
 	if err != nil {
 		return nil, err
 	}

@@ -26,6 +26,7 @@ type settings struct {
 	Registry string `koanf:"registry" layers:"local"`
 	Consul   struct {
 		Addr  string `koanf:"addr" layers:"local"`
+		GRPC  string `koanf:"grpc" layers:"local"`
 		Token string `koanf:"token" layers:"local" secret:"true"`
 	} `koanf:"consul"`
 	Mesh bool `koanf:"mesh" layers:"local"`
@@ -94,7 +95,7 @@ const (
 
 func defaults() settings {
 	s := settings{Registry: registryMDNS, Output: "table"}
-	s.Consul.Addr = "127.0.0.1:8500"
+	s.Consul.Addr, s.Consul.GRPC = "127.0.0.1:8500", "127.0.0.1:8502"
 	s.MDNS.Domain = "micro"
 	s.Broker = embedded
 	s.Admin.Listen = "127.0.0.1:0"
@@ -171,6 +172,7 @@ func globalFlags(f *pflag.FlagSet) {
 	f.String("config", "", "YAML file with settings")
 	f.String("registry", d.Registry, "where services are found: mdns or consul")
 	f.String("consul-addr", d.Consul.Addr, "Consul's HTTP address; CONSUL_HTTP_ADDR is read too")
+	f.String("consul-grpc", d.Consul.GRPC, "gRPC address of a Consul server, which signs certificates for --mesh")
 	f.String("consul-token", "", "Consul ACL token; better in a file")
 	f.String("consul-token-file", "", "file that holds the Consul ACL token")
 	f.Bool("mesh", false, "mutual TLS between modules, with certificates and intentions of Consul; docs/mesh.md")
