@@ -124,6 +124,10 @@ verify: ## check every downloaded module against go.sum
 consul: $(CONSUL) ## build Consul (about five minutes the first time) and run a development agent on 127.0.0.1:8500
 	cd consul && $(CONSUL) agent -dev -config-file agent.hcl
 
+.PHONY: consul-mesh
+consul-mesh: $(CONSUL) ## the same with ACLs and intentions that deny what nobody has allowed, for cleave up --registry consul --mesh
+	cd consul && $(CONSUL) agent -dev -config-file agent.hcl -config-file agent-acl.hcl
+
 $(CURDIR)/bin/consul: consul/go.mod consul/go.sum
 	@echo "building Consul; about five minutes the first time" >&2
 	$(GO) -C consul build -o $@ github.com/hashicorp/consul

@@ -5,14 +5,14 @@
 
 datacenter = "home"
 
-# Only this machine can reach the agent. There are no ACLs and no TLS yet: whoever reaches port 8500 owns the registry. To open it,
-# first bring both (`acl { enabled = true  default_policy = "deny" }`, `tls {}`), then change these two lines.
+# Only this machine can reach the agent. There are no ACLs here (agent-acl.hcl has them) and no TLS: whoever reaches port 8500 owns the
+# registry. To open it, first bring both, then change these two lines.
 bind_addr   = "127.0.0.1"
 client_addr = "127.0.0.1"
 
 ports {
   http     = 8500 # API and UI: http://127.0.0.1:8500/ui
-  grpc     = 8502 # xDS and server discovery; cleave itself speaks HTTP to Consul
+  grpc     = 8502 # signs certificates for `cleave --mesh`; all else goes over HTTP
   grpc_tls = -1
   https    = -1
   dns      = 8600 # dig @127.0.0.1 -p 8600 catalog.service.consul SRV

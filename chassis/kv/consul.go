@@ -2,7 +2,9 @@ package kv
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -81,7 +83,7 @@ func (c *Consul) Watch(ctx context.Context, fn func(map[string][]byte)) error {
 		case meta.LastIndex < last:
 			// Another Consul, or one that lost its data: ask anew. https://developer.hashicorp.com/consul/api-docs/features/blocking
 			ask = 0
-			if err := c.restore(ctx, known); err != nil {
+			if err := c.restore(ctx, known); err != nil && !forbidden(err) { // who may only read takes what there is
 				_ = pause(ctx, consulAgain)
 				continue
 			}
@@ -105,4 +107,10 @@ func (c *Consul) restore(ctx context.Context, known map[string][]byte) error {
 		}
 	}
 	return nil
+}
+
+// forbidden says that Consul answered, and that this process may not write.
+func forbidden(err error) bool {
+	var status api.StatusError
+	return errors.As(err, &status) && status.Code == http.StatusForbidden
 }

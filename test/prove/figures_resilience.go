@@ -4,7 +4,9 @@ import "math"
 
 // resilient are the packages of the set "resilience", and theirs the figures that they have to measure. A package that proves another part of
 // it is added here, with its bounds.
-func resilient() []string { return []string{module + "test/resilience"} }
+func resilient() []string {
+	return []string{module + "test/resilience", module + "test/live", module + "chassis/mesh", module + "test/mesh"}
+}
 
 // resilience are the figures of the set: long says whether it runs in full. The machine of a short run may be busy with its other tests, so
 // that its bounds only say that nothing broke down.

@@ -47,13 +47,13 @@ func sets() map[string]set {
 			packages: []string{module + "test/robustness/shop"}, env: "CLEAVE_PROVE_SHOP=full", bounds: shop(true), short: shop(false),
 		},
 		"resilience": {
-			packages: resilient(), env: "CLEAVE_PROVE_RESILIENCE=full", bounds: resilience(true), short: resilience(false),
+			packages: resilient(), env: "CLEAVE_PROVE_RESILIENCE=full",
+			bounds: slices.Concat(resilience(true), live(true), meshed(true)), short: slices.Concat(resilience(false), live(false), meshed(false)),
 		},
 		"topology": {
 			packages: []string{module + "test/move"}, env: "CLEAVE_TEST_MOVES=10", bounds: topology(true),
 			short: topology(false), benches: benches(), speed: speed(),
 		},
-		"live": {packages: []string{module + "test/live"}, env: "CLEAVE_PROVE_RESILIENCE=full", bounds: live(true), short: live(false)},
 		"edge": {
 			packages: []string{module + "test/edge"}, env: "CLEAVE_PROVE_EDGE=full", bounds: edge(true), short: edge(false),
 			benches: [][]string{{"./edge", "-o", "figures"}}, fuzzes: fuzzed(), speed: edgeSpeed(),

@@ -22,7 +22,7 @@ import (
 
 const (
 	width, height = 1280, 1500
-	limit         = 2 * time.Minute
+	limit         = 50 * time.Second
 )
 
 var binary harness.Bin //nolint:gochecknoglobals // built once for the package, TestMain removes it
@@ -93,6 +93,7 @@ func dashboard(t *testing.T, gateway string) string {
 type browser struct {
 	t    *testing.T
 	ctx  context.Context
+	tab  context.Context // ctx without its limit
 	base string
 }
 
@@ -126,6 +127,7 @@ func open(t *testing.T, base, token string) *browser {
 	if err := chromedp.Do(b.ctx); err != nil { // starts it
 		t.Fatal(err)
 	}
+	b.tab = ctx
 	b.ctx, cancel = context.WithTimeout(ctx, limit)
 	t.Cleanup(cancel)
 	get(b, chromedp.Func(func(ctx context.Context, to *chromedp.Target) error {
@@ -162,8 +164,8 @@ func get[T any](b *browser, action chromedp.Action[T]) T {
 	b.t.Helper()
 	out, err := chromedp.Run(b.ctx, action)
 	if err != nil {
-		b.picture("consul-failed.png")
-		b.t.Fatal(err)
+		text, also := chromedp.Run(b.tab, chromedp.Evaluate[string](`location.href + "\n" + document.body.innerText`))
+		b.t.Fatalf("%v; the page is (%v)\n%s", err, also, text)
 	}
 	return out
 }

@@ -1,0 +1,22 @@
+# What the module notification may do in Consul. Written by `cleave mesh policies consul/acl`.
+
+# Itself: the entry in the registry, and the certificate of the name.
+service "notification" {
+  policy = "write"
+}
+
+# Others: where they are, whether they are well, and who may call whom.
+service_prefix "" {
+  policy = "read"
+}
+node_prefix "" {
+  policy = "read"
+}
+
+# Settings, and which module runs where.
+key_prefix "cleave/config/" {
+  policy = "read"
+}
+key_prefix "cleave/topology/" {
+  policy = "read"
+}
