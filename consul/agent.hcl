@@ -33,7 +33,7 @@ skip_leave_on_interrupt = true
 ui_config {
   enabled = true
 
-  # Each service's page gets a link, "Open Dashboard": the gateway's page of the routes that are live, with those of the service marked.
+  # Each service's page gets a link, "Open dashboard": the gateway's page of the routes that are live, with those of the service marked.
   dashboard_url_templates {
     service = "http://127.0.0.1:8080/#{{Service.Name}}"
   }

@@ -42,13 +42,18 @@ type System struct {
 // choose another broker and another database.
 func OneProcess(t testing.TB, bin string, consul *Consul, flags ...string) *System {
 	t.Helper()
+	return OneProcessAt(t, bin, consul, FreeAddr(t), flags...)
+}
+
+// OneProcessAt is OneProcess with a gateway at an address that was chosen before.
+func OneProcessAt(t testing.TB, bin string, consul *Consul, addr string, flags ...string) *System {
+	t.Helper()
 	s := &System{t: t, bin: bin, Consul: consul, dataDir: t.TempDir()}
 	if consul != nil {
 		s.common = []string{"--registry", "consul", "--consul-addr", consul.Addr, "--consul-grpc", consul.GRPC}
 	} else { // a domain of its own: other shops may run on this machine
 		s.common = []string{"--mdns-domain", "test-" + strconv.FormatInt(time.Now().UnixNano(), 36)}
 	}
-	addr := FreeAddr(t)
 	s.Client = NewClient(addr)
 	s.Gateway = Start(t, nil, bin, slices.Concat([]string{"up", "--data-dir", s.dataDir, "--listen", addr}, s.common, flags)...)
 	Eventually(t, time.Minute, "there is a key for the admin", func() bool {
