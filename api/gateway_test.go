@@ -150,7 +150,7 @@ func TestWhatGoesUpstream(t *testing.T) {
 		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
 	}
 	for k := range *h.seen.Load() {
-		if k != "X-Request-Id" && k != "Traceparent" && k != "Authorization" && k != "X-Forwarded-For" {
+		if k != "X-Request-Id" && k != "Traceparent" && k != "Authorization" && k != "X-Forwarded-For" && k != "Cleave-Caller-Kind" {
 			t.Errorf("a client's %s became metadata: %v", k, *h.seen.Load())
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"go-micro.dev/v4/metadata"
 
 	"github.com/cleavehq/cleave/api/internal/protocol"
+	"github.com/cleavehq/cleave/chassis/authn"
 	"github.com/cleavehq/cleave/chassis/idempotency"
 	"github.com/cleavehq/cleave/chassis/problem"
 	"github.com/cleavehq/cleave/chassis/resilience"
@@ -128,6 +129,7 @@ func (x *exchange) begin(r *http.Request) context.Context {
 	x.g.fixed.secure(h, r)
 	x.g.shared(h, r)
 	md := metadata.Metadata{requestIDHeader: id}
+	authn.Stamp(md, authn.Identity{}) // until it is known who calls: nothing from outside passes for a module's own call
 	if session := r.Header.Get(sessionHeader); saneID(session) {
 		md[sessionHeader] = session
 	}

@@ -19,7 +19,7 @@ const (
 	idHeader      = prefix + "Token-Id"
 )
 
-// Stamp puts who calls into the metadata of a call. Only a gateway that has verified it may.
+// Stamp puts who calls into the metadata of a call: KindNobody alone when i is the zero value. Only a gateway that has verified it may.
 func Stamp(md metadata.Metadata, i Identity) {
 	for k := range md {
 		if Reserved(k) {
@@ -27,6 +27,7 @@ func Stamp(md metadata.Metadata, i Identity) {
 		}
 	}
 	if i.Kind == "" {
+		md[kindHeader] = KindNobody
 		return
 	}
 	set := func(k, v string) {

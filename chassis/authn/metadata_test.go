@@ -19,7 +19,7 @@ import (
 func TestStamp(t *testing.T) {
 	md := metadata.Metadata{"cleave-caller-subject": "root", "Cleave-Anything": "x", "Other": "stays"}
 	Stamp(md, Identity{})
-	if len(md) != 1 {
+	if len(md) != 2 || md[kindHeader] != KindNobody {
 		t.Errorf("of nobody: %v", md)
 	}
 	want := Identity{Kind: KindToken, Issuer: "https://id.example/", Subject: "a b\n\u00fc", Scopes: []string{"a.read", "b c"}, Roles: []string{"admin"}, TokenID: "1"}

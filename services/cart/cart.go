@@ -17,7 +17,10 @@
 // SQL; internal/prices asks pricing; internal/rpc speaks the contract. [Module] wires them, and nothing else does.
 package cart
 
-import "github.com/cleavehq/cleave/services/cart/internal/basket"
+import (
+	"github.com/cleavehq/cleave/services/cart/internal/basket"
+	"github.com/cleavehq/cleave/services/cart/internal/rpc"
+)
 
 // Name of the module in the registry, and the group in which it consumes events.
 const Name = "cart"
@@ -46,4 +49,5 @@ const (
 	ReasonCartFull          = basket.ReasonCartFull
 	ReasonQuantityTooLarge  = basket.ReasonQuantityTooLarge
 	ReasonTotalTooLarge     = basket.ReasonTotalTooLarge
+	ReasonNotOwner          = rpc.ReasonNotOwner
 )

@@ -35,7 +35,7 @@ func Module() host.Module {
 
 func start(_ context.Context, d host.Deps, s server.Server) (func(context.Context) error, error) {
 	ask := prices.New(pricingv1.NewPricingService("pricing", d.Client))
-	svc, err := basket.New(basket.Config{Store: store.New(d.DB), Prices: ask, Now: d.Now})
+	svc, err := basket.New(basket.Config{Store: store.New(d.DB), Prices: ask, Now: d.Now, May: rpc.May})
 	if err != nil {
 		return nil, fmt.Errorf("build the cart service: %w", err)
 	}

@@ -43,6 +43,7 @@
 package order
 
 import (
+	"github.com/cleavehq/cleave/services/order/internal/rpc"
 	"github.com/cleavehq/cleave/services/order/internal/saga"
 	"github.com/cleavehq/cleave/services/order/internal/sale"
 )
@@ -74,6 +75,8 @@ const (
 	ReasonPageTokenInvalid    = sale.ReasonPageTokenInvalid
 	ReasonCheckoutInterrupted = sale.ReasonCheckoutInterrupted
 	ReasonCheckoutUnfinished  = sale.ReasonCheckoutUnfinished
+	ReasonNotOwner            = rpc.ReasonNotOwner
+	ReasonScope               = rpc.ReasonScope
 )
 
 // Failpoints returns the names of the module's failpoints, for chassis/fault: before and after each call of another module, and before and

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/cleavehq/cleave/chassis/authn"
 	cleavev1 "github.com/cleavehq/cleave/proto/cleave/v1"
 )
 
@@ -225,18 +226,8 @@ func ValidScope(s string) bool {
 	return regexp.MustCompile(`^[A-Za-z0-9_:/-]+(\.[A-Za-z0-9_:/-]+)*$`).MatchString(s) && len(s) <= 128
 }
 
-// Grants reports whether grants cover a scope: the scope itself, "catalog.*" for all that begins with "catalog.", "*" for all.
-func Grants(grants []string, scope string) bool {
-	for _, g := range grants {
-		if g == scope || g == "*" {
-			return true
-		}
-		if prefix, ok := strings.CutSuffix(g, "*"); ok && strings.HasSuffix(prefix, ".") && strings.HasPrefix(scope, prefix) {
-			return true
-		}
-	}
-	return false
-}
+// Grants is authn.Grants.
+func Grants(grants []string, scope string) bool { return authn.Grants(grants, scope) }
 
 // Missing returns the first scope that grants don't cover, or "".
 func (a Access) Missing(grants []string) string {

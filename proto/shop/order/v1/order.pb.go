@@ -952,6 +952,131 @@ func (x *ListOrdersResponse) GetNextPageToken() string {
 	return ""
 }
 
+type ListCustomerOrdersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A customer's id, or "me": whoever calls with a customer's access token.
+	CustomerId string `protobuf:"bytes,1,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
+	// How many at most: 50 when 0, at most 500.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// next_page_token of the page before.
+	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only orders in this state; every state when unspecified.
+	State         OrderState `protobuf:"varint,4,opt,name=state,proto3,enum=shop.order.v1.OrderState" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCustomerOrdersRequest) Reset() {
+	*x = ListCustomerOrdersRequest{}
+	mi := &file_shop_order_v1_order_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCustomerOrdersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCustomerOrdersRequest) ProtoMessage() {}
+
+func (x *ListCustomerOrdersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_order_v1_order_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCustomerOrdersRequest.ProtoReflect.Descriptor instead.
+func (*ListCustomerOrdersRequest) Descriptor() ([]byte, []int) {
+	return file_shop_order_v1_order_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ListCustomerOrdersRequest) GetCustomerId() string {
+	if x != nil {
+		return x.CustomerId
+	}
+	return ""
+}
+
+func (x *ListCustomerOrdersRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListCustomerOrdersRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListCustomerOrdersRequest) GetState() OrderState {
+	if x != nil {
+		return x.State
+	}
+	return OrderState_ORDER_STATE_UNSPECIFIED
+}
+
+type ListCustomerOrdersResponse struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Orders []*PlacedOrder         `protobuf:"bytes,1,rep,name=orders,proto3" json:"orders,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCustomerOrdersResponse) Reset() {
+	*x = ListCustomerOrdersResponse{}
+	mi := &file_shop_order_v1_order_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCustomerOrdersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCustomerOrdersResponse) ProtoMessage() {}
+
+func (x *ListCustomerOrdersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_order_v1_order_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCustomerOrdersResponse.ProtoReflect.Descriptor instead.
+func (*ListCustomerOrdersResponse) Descriptor() ([]byte, []int) {
+	return file_shop_order_v1_order_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ListCustomerOrdersResponse) GetOrders() []*PlacedOrder {
+	if x != nil {
+		return x.Orders
+	}
+	return nil
+}
+
+func (x *ListCustomerOrdersResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 type ListOrderEventsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	OrderId       string                 `protobuf:"bytes,1,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
@@ -961,7 +1086,7 @@ type ListOrderEventsRequest struct {
 
 func (x *ListOrderEventsRequest) Reset() {
 	*x = ListOrderEventsRequest{}
-	mi := &file_shop_order_v1_order_proto_msgTypes[8]
+	mi := &file_shop_order_v1_order_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -973,7 +1098,7 @@ func (x *ListOrderEventsRequest) String() string {
 func (*ListOrderEventsRequest) ProtoMessage() {}
 
 func (x *ListOrderEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_order_v1_order_proto_msgTypes[8]
+	mi := &file_shop_order_v1_order_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -986,7 +1111,7 @@ func (x *ListOrderEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOrderEventsRequest.ProtoReflect.Descriptor instead.
 func (*ListOrderEventsRequest) Descriptor() ([]byte, []int) {
-	return file_shop_order_v1_order_proto_rawDescGZIP(), []int{8}
+	return file_shop_order_v1_order_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListOrderEventsRequest) GetOrderId() string {
@@ -1005,7 +1130,7 @@ type ListOrderEventsResponse struct {
 
 func (x *ListOrderEventsResponse) Reset() {
 	*x = ListOrderEventsResponse{}
-	mi := &file_shop_order_v1_order_proto_msgTypes[9]
+	mi := &file_shop_order_v1_order_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1017,7 +1142,7 @@ func (x *ListOrderEventsResponse) String() string {
 func (*ListOrderEventsResponse) ProtoMessage() {}
 
 func (x *ListOrderEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_order_v1_order_proto_msgTypes[9]
+	mi := &file_shop_order_v1_order_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1030,7 +1155,7 @@ func (x *ListOrderEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOrderEventsResponse.ProtoReflect.Descriptor instead.
 func (*ListOrderEventsResponse) Descriptor() ([]byte, []int) {
-	return file_shop_order_v1_order_proto_rawDescGZIP(), []int{9}
+	return file_shop_order_v1_order_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListOrderEventsResponse) GetEvents() []*OrderEvent {
@@ -1051,7 +1176,7 @@ type WatchOrderRequest struct {
 
 func (x *WatchOrderRequest) Reset() {
 	*x = WatchOrderRequest{}
-	mi := &file_shop_order_v1_order_proto_msgTypes[10]
+	mi := &file_shop_order_v1_order_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1063,7 +1188,7 @@ func (x *WatchOrderRequest) String() string {
 func (*WatchOrderRequest) ProtoMessage() {}
 
 func (x *WatchOrderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_order_v1_order_proto_msgTypes[10]
+	mi := &file_shop_order_v1_order_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1076,7 +1201,7 @@ func (x *WatchOrderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchOrderRequest.ProtoReflect.Descriptor instead.
 func (*WatchOrderRequest) Descriptor() ([]byte, []int) {
-	return file_shop_order_v1_order_proto_rawDescGZIP(), []int{10}
+	return file_shop_order_v1_order_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *WatchOrderRequest) GetOrderId() string {
@@ -1104,7 +1229,7 @@ type WatchOrderResponse struct {
 
 func (x *WatchOrderResponse) Reset() {
 	*x = WatchOrderResponse{}
-	mi := &file_shop_order_v1_order_proto_msgTypes[11]
+	mi := &file_shop_order_v1_order_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1116,7 +1241,7 @@ func (x *WatchOrderResponse) String() string {
 func (*WatchOrderResponse) ProtoMessage() {}
 
 func (x *WatchOrderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_order_v1_order_proto_msgTypes[11]
+	mi := &file_shop_order_v1_order_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1129,7 +1254,7 @@ func (x *WatchOrderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchOrderResponse.ProtoReflect.Descriptor instead.
 func (*WatchOrderResponse) Descriptor() ([]byte, []int) {
-	return file_shop_order_v1_order_proto_rawDescGZIP(), []int{11}
+	return file_shop_order_v1_order_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *WatchOrderResponse) GetEventId() int64 {
@@ -1157,7 +1282,7 @@ type CancelOrderRequest struct {
 
 func (x *CancelOrderRequest) Reset() {
 	*x = CancelOrderRequest{}
-	mi := &file_shop_order_v1_order_proto_msgTypes[12]
+	mi := &file_shop_order_v1_order_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1169,7 +1294,7 @@ func (x *CancelOrderRequest) String() string {
 func (*CancelOrderRequest) ProtoMessage() {}
 
 func (x *CancelOrderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_order_v1_order_proto_msgTypes[12]
+	mi := &file_shop_order_v1_order_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1182,7 +1307,7 @@ func (x *CancelOrderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelOrderRequest.ProtoReflect.Descriptor instead.
 func (*CancelOrderRequest) Descriptor() ([]byte, []int) {
-	return file_shop_order_v1_order_proto_rawDescGZIP(), []int{12}
+	return file_shop_order_v1_order_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CancelOrderRequest) GetOrderId() string {
@@ -1214,7 +1339,7 @@ type RefundOrderRequest struct {
 
 func (x *RefundOrderRequest) Reset() {
 	*x = RefundOrderRequest{}
-	mi := &file_shop_order_v1_order_proto_msgTypes[13]
+	mi := &file_shop_order_v1_order_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1226,7 +1351,7 @@ func (x *RefundOrderRequest) String() string {
 func (*RefundOrderRequest) ProtoMessage() {}
 
 func (x *RefundOrderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_order_v1_order_proto_msgTypes[13]
+	mi := &file_shop_order_v1_order_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1239,7 +1364,7 @@ func (x *RefundOrderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefundOrderRequest.ProtoReflect.Descriptor instead.
 func (*RefundOrderRequest) Descriptor() ([]byte, []int) {
-	return file_shop_order_v1_order_proto_rawDescGZIP(), []int{13}
+	return file_shop_order_v1_order_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RefundOrderRequest) GetOrderId() string {
@@ -1274,7 +1399,7 @@ var File_shop_order_v1_order_proto protoreflect.FileDescriptor
 
 const file_shop_order_v1_order_proto_rawDesc = "" +
 	"\n" +
-	"\x19shop/order/v1/order.proto\x12\rshop.order.v1\x1a\x1bbuf/validate/validate.proto\x1a\x17cleave/v1/options.proto\x1a\x1acleave/v1/resilience.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ashop/type/v1/address.proto\x1a\x18shop/type/v1/money.proto\"\xb1\a\n" +
+	"\x19shop/order/v1/order.proto\x12\rshop.order.v1\x1a\x1bbuf/validate/validate.proto\x1a\x17cleave/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ashop/type/v1/address.proto\x1a\x18shop/type/v1/money.proto\"\xb1\a\n" +
 	"\vPlacedOrder\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12/\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x19.shop.order.v1.OrderStateR\x05state\x12\x17\n" +
@@ -1358,6 +1483,18 @@ const file_shop_order_v1_order_proto_rawDesc = "" +
 	"\x05state\x18\x03 \x01(\x0e2\x19.shop.order.v1.OrderStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\"p\n" +
 	"\x12ListOrdersResponse\x122\n" +
 	"\x06orders\x18\x01 \x03(\v2\x1a.shop.order.v1.PlacedOrderR\x06orders\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xcd\x02\n" +
+	"\x19ListCustomerOrdersRequest\x12\xa2\x01\n" +
+	"\vcustomer_id\x18\x01 \x01(\tB\x80\x01\xbaH}\xba\x01z\n" +
+	"\vcustomer_id\x12\x15must be a UUID, or me\x1aTthis == 'me' || this.matches('^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$')R\n" +
+	"customerId\x12'\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xf4\x03(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\tpageToken\x129\n" +
+	"\x05state\x18\x04 \x01(\x0e2\x19.shop.order.v1.OrderStateB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05state\"x\n" +
+	"\x1aListCustomerOrdersResponse\x122\n" +
+	"\x06orders\x18\x01 \x03(\v2\x1a.shop.order.v1.PlacedOrderR\x06orders\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"=\n" +
 	"\x16ListOrderEventsRequest\x12#\n" +
 	"\border_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\aorderId\"L\n" +
@@ -1399,21 +1536,22 @@ const file_shop_order_v1_order_proto_rawDesc = "" +
 	"\x18REFUND_STATE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12REFUND_STATE_ASKED\x10\x01\x12\x15\n" +
 	"\x11REFUND_STATE_DONE\x10\x02\x12\x18\n" +
-	"\x14REFUND_STATE_REFUSED\x10\x032\x80\t\n" +
-	"\x05Order\x12q\n" +
-	"\vCreateOrder\x12!.shop.order.v1.CreateOrderRequest\x1a\x1a.shop.order.v1.PlacedOrder\"#\xb2\xb7\x1c\x04\b\x01\x10\x01·\x1c\x02 \x03\x82\xd3\xe4\x93\x02\x0f:\x01*\"\n" +
+	"\x14REFUND_STATE_REFUSED\x10\x032\xb3\b\n" +
+	"\x05Order\x12k\n" +
+	"\vCreateOrder\x12!.shop.order.v1.CreateOrderRequest\x1a\x1a.shop.order.v1.PlacedOrder\"\x1d\xb2\xb7\x1c\x04\b\x01\x10\x01\x82\xd3\xe4\x93\x02\x0f:\x01*\"\n" +
 	"/v1/orders\x12p\n" +
 	"\bGetOrder\x12\x1e.shop.order.v1.GetOrderRequest\x1a\x1a.shop.order.v1.PlacedOrder\"(\xb2\xb7\x1c\x04\b\x01\x10\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/orders/{order_id}\x90\x02\x01\x12z\n" +
 	"\n" +
 	"ListOrders\x12 .shop.order.v1.ListOrdersRequest\x1a!.shop.order.v1.ListOrdersResponse\"'\xb2\xb7\x1c\x0e\b\x01\x1a\n" +
 	"order.read\x82\xd3\xe4\x93\x02\f\x12\n" +
-	"/v1/orders\x90\x02\x01\x12\x9b\x01\n" +
+	"/v1/orders\x90\x02\x01\x12\x9e\x01\n" +
+	"\x12ListCustomerOrders\x12(.shop.order.v1.ListCustomerOrdersRequest\x1a).shop.order.v1.ListCustomerOrdersResponse\"3\xb2\xb7\x1c\x02\b\x01\x82\xd3\xe4\x93\x02$\x12\"/v1/customers/{customer_id}/orders\x90\x02\x01\x12\x9b\x01\n" +
 	"\x0fListOrderEvents\x12%.shop.order.v1.ListOrderEventsRequest\x1a&.shop.order.v1.ListOrderEventsResponse\"9\xb2\xb7\x1c\x0e\b\x01\x1a\n" +
 	"order.read\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/orders/{order_id}/events\x90\x02\x01\x12\x83\x01\n" +
 	"\n" +
-	"WatchOrder\x12 .shop.order.v1.WatchOrderRequest\x1a!.shop.order.v1.WatchOrderResponse\".\xb2\xb7\x1c\x04\b\x01\x10\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/orders/{order_id}:watch\x90\x02\x010\x01\x12\x8b\x01\n" +
-	"\vCancelOrder\x12!.shop.order.v1.CancelOrderRequest\x1a\x1a.shop.order.v1.PlacedOrder\"=\xb2\xb7\x1c\x0f\b\x01\x1a\vorder.write\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/orders/{order_id}:cancel\x90\x02\x02\x12\x89\x01\n" +
-	"\vRefundOrder\x12!.shop.order.v1.RefundOrderRequest\x1a\x1a.shop.order.v1.PlacedOrder\";\xb2\xb7\x1c\x10\b\x01\x1a\forder.refund\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/orders/{order_id}:refund\x1a\xd7\x01\xba\xb7\x1c\x1cshop.order.v1.OrderConfirmed\xba\xb7\x1c\x1cshop.order.v1.OrderCancelled\xba\xb7\x1c\x17shop.order.v1.OrderPaid\xba\xb7\x1c\x1ashop.order.v1.OrderShipped\xba\xb7\x1c\x1cshop.order.v1.OrderDelivered\xba\xb7\x1c\x1bshop.order.v1.OrderRefunded\xba\xb7\x1c\x1bshop.order.v1.OrderReturnedB8Z6github.com/cleavehq/cleave/proto/shop/order/v1;orderv1b\x06proto3"
+	"WatchOrder\x12 .shop.order.v1.WatchOrderRequest\x1a!.shop.order.v1.WatchOrderResponse\".\xb2\xb7\x1c\x04\b\x01\x10\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/orders/{order_id}:watch\x90\x02\x010\x01\x12~\n" +
+	"\vCancelOrder\x12!.shop.order.v1.CancelOrderRequest\x1a\x1a.shop.order.v1.PlacedOrder\"0\xb2\xb7\x1c\x02\b\x01\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/orders/{order_id}:cancel\x90\x02\x02\x12\x89\x01\n" +
+	"\vRefundOrder\x12!.shop.order.v1.RefundOrderRequest\x1a\x1a.shop.order.v1.PlacedOrder\";\xb2\xb7\x1c\x10\b\x01\x1a\forder.refund\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/orders/{order_id}:refundB8Z6github.com/cleavehq/cleave/proto/shop/order/v1;orderv1b\x06proto3"
 
 var (
 	file_shop_order_v1_order_proto_rawDescOnce sync.Once
@@ -1428,78 +1566,84 @@ func file_shop_order_v1_order_proto_rawDescGZIP() []byte {
 }
 
 var file_shop_order_v1_order_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_shop_order_v1_order_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_shop_order_v1_order_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_shop_order_v1_order_proto_goTypes = []any{
-	(OrderState)(0),                 // 0: shop.order.v1.OrderState
-	(RefundState)(0),                // 1: shop.order.v1.RefundState
-	(*PlacedOrder)(nil),             // 2: shop.order.v1.PlacedOrder
-	(*OrderLine)(nil),               // 3: shop.order.v1.OrderLine
-	(*OrderRefund)(nil),             // 4: shop.order.v1.OrderRefund
-	(*OrderEvent)(nil),              // 5: shop.order.v1.OrderEvent
-	(*CreateOrderRequest)(nil),      // 6: shop.order.v1.CreateOrderRequest
-	(*GetOrderRequest)(nil),         // 7: shop.order.v1.GetOrderRequest
-	(*ListOrdersRequest)(nil),       // 8: shop.order.v1.ListOrdersRequest
-	(*ListOrdersResponse)(nil),      // 9: shop.order.v1.ListOrdersResponse
-	(*ListOrderEventsRequest)(nil),  // 10: shop.order.v1.ListOrderEventsRequest
-	(*ListOrderEventsResponse)(nil), // 11: shop.order.v1.ListOrderEventsResponse
-	(*WatchOrderRequest)(nil),       // 12: shop.order.v1.WatchOrderRequest
-	(*WatchOrderResponse)(nil),      // 13: shop.order.v1.WatchOrderResponse
-	(*CancelOrderRequest)(nil),      // 14: shop.order.v1.CancelOrderRequest
-	(*RefundOrderRequest)(nil),      // 15: shop.order.v1.RefundOrderRequest
-	(*v1.Address)(nil),              // 16: shop.type.v1.Address
-	(*v1.Money)(nil),                // 17: shop.type.v1.Money
-	(*timestamppb.Timestamp)(nil),   // 18: google.protobuf.Timestamp
+	(OrderState)(0),                    // 0: shop.order.v1.OrderState
+	(RefundState)(0),                   // 1: shop.order.v1.RefundState
+	(*PlacedOrder)(nil),                // 2: shop.order.v1.PlacedOrder
+	(*OrderLine)(nil),                  // 3: shop.order.v1.OrderLine
+	(*OrderRefund)(nil),                // 4: shop.order.v1.OrderRefund
+	(*OrderEvent)(nil),                 // 5: shop.order.v1.OrderEvent
+	(*CreateOrderRequest)(nil),         // 6: shop.order.v1.CreateOrderRequest
+	(*GetOrderRequest)(nil),            // 7: shop.order.v1.GetOrderRequest
+	(*ListOrdersRequest)(nil),          // 8: shop.order.v1.ListOrdersRequest
+	(*ListOrdersResponse)(nil),         // 9: shop.order.v1.ListOrdersResponse
+	(*ListCustomerOrdersRequest)(nil),  // 10: shop.order.v1.ListCustomerOrdersRequest
+	(*ListCustomerOrdersResponse)(nil), // 11: shop.order.v1.ListCustomerOrdersResponse
+	(*ListOrderEventsRequest)(nil),     // 12: shop.order.v1.ListOrderEventsRequest
+	(*ListOrderEventsResponse)(nil),    // 13: shop.order.v1.ListOrderEventsResponse
+	(*WatchOrderRequest)(nil),          // 14: shop.order.v1.WatchOrderRequest
+	(*WatchOrderResponse)(nil),         // 15: shop.order.v1.WatchOrderResponse
+	(*CancelOrderRequest)(nil),         // 16: shop.order.v1.CancelOrderRequest
+	(*RefundOrderRequest)(nil),         // 17: shop.order.v1.RefundOrderRequest
+	(*v1.Address)(nil),                 // 18: shop.type.v1.Address
+	(*v1.Money)(nil),                   // 19: shop.type.v1.Money
+	(*timestamppb.Timestamp)(nil),      // 20: google.protobuf.Timestamp
 }
 var file_shop_order_v1_order_proto_depIdxs = []int32{
 	0,  // 0: shop.order.v1.PlacedOrder.state:type_name -> shop.order.v1.OrderState
-	16, // 1: shop.order.v1.PlacedOrder.shipping_address:type_name -> shop.type.v1.Address
+	18, // 1: shop.order.v1.PlacedOrder.shipping_address:type_name -> shop.type.v1.Address
 	3,  // 2: shop.order.v1.PlacedOrder.lines:type_name -> shop.order.v1.OrderLine
-	17, // 3: shop.order.v1.PlacedOrder.total:type_name -> shop.type.v1.Money
-	18, // 4: shop.order.v1.PlacedOrder.create_time:type_name -> google.protobuf.Timestamp
-	18, // 5: shop.order.v1.PlacedOrder.update_time:type_name -> google.protobuf.Timestamp
-	17, // 6: shop.order.v1.PlacedOrder.subtotal:type_name -> shop.type.v1.Money
-	17, // 7: shop.order.v1.PlacedOrder.discount:type_name -> shop.type.v1.Money
-	17, // 8: shop.order.v1.PlacedOrder.tax:type_name -> shop.type.v1.Money
-	17, // 9: shop.order.v1.PlacedOrder.captured:type_name -> shop.type.v1.Money
-	17, // 10: shop.order.v1.PlacedOrder.refunded:type_name -> shop.type.v1.Money
+	19, // 3: shop.order.v1.PlacedOrder.total:type_name -> shop.type.v1.Money
+	20, // 4: shop.order.v1.PlacedOrder.create_time:type_name -> google.protobuf.Timestamp
+	20, // 5: shop.order.v1.PlacedOrder.update_time:type_name -> google.protobuf.Timestamp
+	19, // 6: shop.order.v1.PlacedOrder.subtotal:type_name -> shop.type.v1.Money
+	19, // 7: shop.order.v1.PlacedOrder.discount:type_name -> shop.type.v1.Money
+	19, // 8: shop.order.v1.PlacedOrder.tax:type_name -> shop.type.v1.Money
+	19, // 9: shop.order.v1.PlacedOrder.captured:type_name -> shop.type.v1.Money
+	19, // 10: shop.order.v1.PlacedOrder.refunded:type_name -> shop.type.v1.Money
 	4,  // 11: shop.order.v1.PlacedOrder.refunds:type_name -> shop.order.v1.OrderRefund
-	17, // 12: shop.order.v1.OrderLine.unit_price:type_name -> shop.type.v1.Money
-	17, // 13: shop.order.v1.OrderLine.line_total:type_name -> shop.type.v1.Money
-	17, // 14: shop.order.v1.OrderLine.discount:type_name -> shop.type.v1.Money
-	17, // 15: shop.order.v1.OrderLine.tax:type_name -> shop.type.v1.Money
-	17, // 16: shop.order.v1.OrderLine.total:type_name -> shop.type.v1.Money
+	19, // 12: shop.order.v1.OrderLine.unit_price:type_name -> shop.type.v1.Money
+	19, // 13: shop.order.v1.OrderLine.line_total:type_name -> shop.type.v1.Money
+	19, // 14: shop.order.v1.OrderLine.discount:type_name -> shop.type.v1.Money
+	19, // 15: shop.order.v1.OrderLine.tax:type_name -> shop.type.v1.Money
+	19, // 16: shop.order.v1.OrderLine.total:type_name -> shop.type.v1.Money
 	1,  // 17: shop.order.v1.OrderRefund.state:type_name -> shop.order.v1.RefundState
-	17, // 18: shop.order.v1.OrderRefund.amount:type_name -> shop.type.v1.Money
-	18, // 19: shop.order.v1.OrderRefund.create_time:type_name -> google.protobuf.Timestamp
+	19, // 18: shop.order.v1.OrderRefund.amount:type_name -> shop.type.v1.Money
+	20, // 19: shop.order.v1.OrderRefund.create_time:type_name -> google.protobuf.Timestamp
 	0,  // 20: shop.order.v1.OrderEvent.from:type_name -> shop.order.v1.OrderState
 	0,  // 21: shop.order.v1.OrderEvent.to:type_name -> shop.order.v1.OrderState
-	18, // 22: shop.order.v1.OrderEvent.at:type_name -> google.protobuf.Timestamp
-	16, // 23: shop.order.v1.CreateOrderRequest.shipping_address:type_name -> shop.type.v1.Address
-	17, // 24: shop.order.v1.CreateOrderRequest.expected_total:type_name -> shop.type.v1.Money
+	20, // 22: shop.order.v1.OrderEvent.at:type_name -> google.protobuf.Timestamp
+	18, // 23: shop.order.v1.CreateOrderRequest.shipping_address:type_name -> shop.type.v1.Address
+	19, // 24: shop.order.v1.CreateOrderRequest.expected_total:type_name -> shop.type.v1.Money
 	0,  // 25: shop.order.v1.ListOrdersRequest.state:type_name -> shop.order.v1.OrderState
 	2,  // 26: shop.order.v1.ListOrdersResponse.orders:type_name -> shop.order.v1.PlacedOrder
-	5,  // 27: shop.order.v1.ListOrderEventsResponse.events:type_name -> shop.order.v1.OrderEvent
-	5,  // 28: shop.order.v1.WatchOrderResponse.event:type_name -> shop.order.v1.OrderEvent
-	17, // 29: shop.order.v1.RefundOrderRequest.amount:type_name -> shop.type.v1.Money
-	6,  // 30: shop.order.v1.Order.CreateOrder:input_type -> shop.order.v1.CreateOrderRequest
-	7,  // 31: shop.order.v1.Order.GetOrder:input_type -> shop.order.v1.GetOrderRequest
-	8,  // 32: shop.order.v1.Order.ListOrders:input_type -> shop.order.v1.ListOrdersRequest
-	10, // 33: shop.order.v1.Order.ListOrderEvents:input_type -> shop.order.v1.ListOrderEventsRequest
-	12, // 34: shop.order.v1.Order.WatchOrder:input_type -> shop.order.v1.WatchOrderRequest
-	14, // 35: shop.order.v1.Order.CancelOrder:input_type -> shop.order.v1.CancelOrderRequest
-	15, // 36: shop.order.v1.Order.RefundOrder:input_type -> shop.order.v1.RefundOrderRequest
-	2,  // 37: shop.order.v1.Order.CreateOrder:output_type -> shop.order.v1.PlacedOrder
-	2,  // 38: shop.order.v1.Order.GetOrder:output_type -> shop.order.v1.PlacedOrder
-	9,  // 39: shop.order.v1.Order.ListOrders:output_type -> shop.order.v1.ListOrdersResponse
-	11, // 40: shop.order.v1.Order.ListOrderEvents:output_type -> shop.order.v1.ListOrderEventsResponse
-	13, // 41: shop.order.v1.Order.WatchOrder:output_type -> shop.order.v1.WatchOrderResponse
-	2,  // 42: shop.order.v1.Order.CancelOrder:output_type -> shop.order.v1.PlacedOrder
-	2,  // 43: shop.order.v1.Order.RefundOrder:output_type -> shop.order.v1.PlacedOrder
-	37, // [37:44] is the sub-list for method output_type
-	30, // [30:37] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	0,  // 27: shop.order.v1.ListCustomerOrdersRequest.state:type_name -> shop.order.v1.OrderState
+	2,  // 28: shop.order.v1.ListCustomerOrdersResponse.orders:type_name -> shop.order.v1.PlacedOrder
+	5,  // 29: shop.order.v1.ListOrderEventsResponse.events:type_name -> shop.order.v1.OrderEvent
+	5,  // 30: shop.order.v1.WatchOrderResponse.event:type_name -> shop.order.v1.OrderEvent
+	19, // 31: shop.order.v1.RefundOrderRequest.amount:type_name -> shop.type.v1.Money
+	6,  // 32: shop.order.v1.Order.CreateOrder:input_type -> shop.order.v1.CreateOrderRequest
+	7,  // 33: shop.order.v1.Order.GetOrder:input_type -> shop.order.v1.GetOrderRequest
+	8,  // 34: shop.order.v1.Order.ListOrders:input_type -> shop.order.v1.ListOrdersRequest
+	10, // 35: shop.order.v1.Order.ListCustomerOrders:input_type -> shop.order.v1.ListCustomerOrdersRequest
+	12, // 36: shop.order.v1.Order.ListOrderEvents:input_type -> shop.order.v1.ListOrderEventsRequest
+	14, // 37: shop.order.v1.Order.WatchOrder:input_type -> shop.order.v1.WatchOrderRequest
+	16, // 38: shop.order.v1.Order.CancelOrder:input_type -> shop.order.v1.CancelOrderRequest
+	17, // 39: shop.order.v1.Order.RefundOrder:input_type -> shop.order.v1.RefundOrderRequest
+	2,  // 40: shop.order.v1.Order.CreateOrder:output_type -> shop.order.v1.PlacedOrder
+	2,  // 41: shop.order.v1.Order.GetOrder:output_type -> shop.order.v1.PlacedOrder
+	9,  // 42: shop.order.v1.Order.ListOrders:output_type -> shop.order.v1.ListOrdersResponse
+	11, // 43: shop.order.v1.Order.ListCustomerOrders:output_type -> shop.order.v1.ListCustomerOrdersResponse
+	13, // 44: shop.order.v1.Order.ListOrderEvents:output_type -> shop.order.v1.ListOrderEventsResponse
+	15, // 45: shop.order.v1.Order.WatchOrder:output_type -> shop.order.v1.WatchOrderResponse
+	2,  // 46: shop.order.v1.Order.CancelOrder:output_type -> shop.order.v1.PlacedOrder
+	2,  // 47: shop.order.v1.Order.RefundOrder:output_type -> shop.order.v1.PlacedOrder
+	40, // [40:48] is the sub-list for method output_type
+	32, // [32:40] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_shop_order_v1_order_proto_init() }
@@ -1513,7 +1657,7 @@ func file_shop_order_v1_order_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_shop_order_v1_order_proto_rawDesc), len(file_shop_order_v1_order_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   14,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

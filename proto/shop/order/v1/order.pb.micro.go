@@ -58,6 +58,12 @@ func NewOrderEndpoints() []*api.Endpoint {
 			Handler: "rpc",
 		},
 		{
+			Name:    "Order.ListCustomerOrders",
+			Path:    []string{"/v1/customers/{customer_id}/orders"},
+			Method:  []string{"GET"},
+			Handler: "rpc",
+		},
+		{
 			Name:    "Order.ListOrderEvents",
 			Path:    []string{"/v1/orders/{order_id}/events"},
 			Method:  []string{"GET"},
@@ -93,10 +99,13 @@ type OrderService interface {
 	// isn't expected_total it is PRICE_CHANGED, and nothing was made. UNAVAILABLE with reason CHECKOUT_UNFINISHED says that the outcome
 	// is not known yet, and that the shop goes on finding it out: ask again with the same key.
 	CreateOrder(ctx context.Context, in *CreateOrderRequest, opts ...client.CallOption) (*PlacedOrder, error)
-	// GetOrder returns an order. NOT_FOUND when there is none.
+	// GetOrder returns an order. NOT_FOUND when there is none, or it is another customer's; a guest's is for whoever knows its id.
 	GetOrder(ctx context.Context, in *GetOrderRequest, opts ...client.CallOption) (*PlacedOrder, error)
 	// ListOrders returns orders, the newest first, page by page.
 	ListOrders(ctx context.Context, in *ListOrdersRequest, opts ...client.CallOption) (*ListOrdersResponse, error)
+	// ListCustomerOrders returns the orders of a customer, the newest first, page by page: the caller's own, or with the scope order.read
+	// anybody's. PERMISSION_DENIED with NOT_OWNER when they are another's.
+	ListCustomerOrders(ctx context.Context, in *ListCustomerOrdersRequest, opts ...client.CallOption) (*ListCustomerOrdersResponse, error)
 	// ListOrderEvents returns the audit trail of an order: everything that happened to it, the oldest first. NOT_FOUND when there is no
 	// such order.
 	ListOrderEvents(ctx context.Context, in *ListOrderEventsRequest, opts ...client.CallOption) (*ListOrderEventsResponse, error)
@@ -106,7 +115,8 @@ type OrderService interface {
 	WatchOrder(ctx context.Context, in *WatchOrderRequest, opts ...client.CallOption) (Order_WatchOrderService, error)
 	// CancelOrder calls an order off that has not been shipped: what was charged is paid back, and the goods go back into the stock. The
 	// decision is final when the answer comes; when something could not be let go yet, the order is not CANCELLED yet but unfinished,
-	// and the shop goes on. Again, it changes nothing. FAILED_PRECONDITION with reason ORDER_SHIPPED when a part of it left.
+	// and the shop goes on. Again, it changes nothing. FAILED_PRECONDITION with reason ORDER_SHIPPED when a part of it left. A customer may
+	// call off its own; a guest's needs the scope order.write, as another's does: PERMISSION_DENIED with SCOPE_MISSING.
 	CancelOrder(ctx context.Context, in *CancelOrderRequest, opts ...client.CallOption) (*PlacedOrder, error)
 	// RefundOrder pays money back. The decision is final when the answer comes; when the provider could not be asked yet, the refund is
 	// there as REFUND_STATE_ASKED, and the shop goes on. FAILED_PRECONDITION: ORDER_NOT_PAID, or REFUND_TOO_LARGE when more than was
@@ -149,6 +159,16 @@ func (c *orderService) GetOrder(ctx context.Context, in *GetOrderRequest, opts .
 func (c *orderService) ListOrders(ctx context.Context, in *ListOrdersRequest, opts ...client.CallOption) (*ListOrdersResponse, error) {
 	req := c.c.NewRequest(c.name, "Order.ListOrders", in)
 	out := new(ListOrdersResponse)
+	err := c.c.Call(ctx, req, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *orderService) ListCustomerOrders(ctx context.Context, in *ListCustomerOrdersRequest, opts ...client.CallOption) (*ListCustomerOrdersResponse, error) {
+	req := c.c.NewRequest(c.name, "Order.ListCustomerOrders", in)
+	out := new(ListCustomerOrdersResponse)
 	err := c.c.Call(ctx, req, out, opts...)
 	if err != nil {
 		return nil, err
@@ -248,10 +268,13 @@ type OrderHandler interface {
 	// isn't expected_total it is PRICE_CHANGED, and nothing was made. UNAVAILABLE with reason CHECKOUT_UNFINISHED says that the outcome
 	// is not known yet, and that the shop goes on finding it out: ask again with the same key.
 	CreateOrder(context.Context, *CreateOrderRequest, *PlacedOrder) error
-	// GetOrder returns an order. NOT_FOUND when there is none.
+	// GetOrder returns an order. NOT_FOUND when there is none, or it is another customer's; a guest's is for whoever knows its id.
 	GetOrder(context.Context, *GetOrderRequest, *PlacedOrder) error
 	// ListOrders returns orders, the newest first, page by page.
 	ListOrders(context.Context, *ListOrdersRequest, *ListOrdersResponse) error
+	// ListCustomerOrders returns the orders of a customer, the newest first, page by page: the caller's own, or with the scope order.read
+	// anybody's. PERMISSION_DENIED with NOT_OWNER when they are another's.
+	ListCustomerOrders(context.Context, *ListCustomerOrdersRequest, *ListCustomerOrdersResponse) error
 	// ListOrderEvents returns the audit trail of an order: everything that happened to it, the oldest first. NOT_FOUND when there is no
 	// such order.
 	ListOrderEvents(context.Context, *ListOrderEventsRequest, *ListOrderEventsResponse) error
@@ -261,7 +284,8 @@ type OrderHandler interface {
 	WatchOrder(context.Context, *WatchOrderRequest, Order_WatchOrderStream) error
 	// CancelOrder calls an order off that has not been shipped: what was charged is paid back, and the goods go back into the stock. The
 	// decision is final when the answer comes; when something could not be let go yet, the order is not CANCELLED yet but unfinished,
-	// and the shop goes on. Again, it changes nothing. FAILED_PRECONDITION with reason ORDER_SHIPPED when a part of it left.
+	// and the shop goes on. Again, it changes nothing. FAILED_PRECONDITION with reason ORDER_SHIPPED when a part of it left. A customer may
+	// call off its own; a guest's needs the scope order.write, as another's does: PERMISSION_DENIED with SCOPE_MISSING.
 	CancelOrder(context.Context, *CancelOrderRequest, *PlacedOrder) error
 	// RefundOrder pays money back. The decision is final when the answer comes; when the provider could not be asked yet, the refund is
 	// there as REFUND_STATE_ASKED, and the shop goes on. FAILED_PRECONDITION: ORDER_NOT_PAID, or REFUND_TOO_LARGE when more than was
@@ -274,6 +298,7 @@ func RegisterOrderHandler(s server.Server, hdlr OrderHandler, opts ...server.Han
 		CreateOrder(ctx context.Context, in *CreateOrderRequest, out *PlacedOrder) error
 		GetOrder(ctx context.Context, in *GetOrderRequest, out *PlacedOrder) error
 		ListOrders(ctx context.Context, in *ListOrdersRequest, out *ListOrdersResponse) error
+		ListCustomerOrders(ctx context.Context, in *ListCustomerOrdersRequest, out *ListCustomerOrdersResponse) error
 		ListOrderEvents(ctx context.Context, in *ListOrderEventsRequest, out *ListOrderEventsResponse) error
 		WatchOrder(ctx context.Context, stream server.Stream) error
 		CancelOrder(ctx context.Context, in *CancelOrderRequest, out *PlacedOrder) error
@@ -298,6 +323,12 @@ func RegisterOrderHandler(s server.Server, hdlr OrderHandler, opts ...server.Han
 	opts = append(opts, api.WithEndpoint(&api.Endpoint{
 		Name:    "Order.ListOrders",
 		Path:    []string{"/v1/orders"},
+		Method:  []string{"GET"},
+		Handler: "rpc",
+	}))
+	opts = append(opts, api.WithEndpoint(&api.Endpoint{
+		Name:    "Order.ListCustomerOrders",
+		Path:    []string{"/v1/customers/{customer_id}/orders"},
 		Method:  []string{"GET"},
 		Handler: "rpc",
 	}))
@@ -343,6 +374,10 @@ func (h *orderHandler) GetOrder(ctx context.Context, in *GetOrderRequest, out *P
 
 func (h *orderHandler) ListOrders(ctx context.Context, in *ListOrdersRequest, out *ListOrdersResponse) error {
 	return h.OrderHandler.ListOrders(ctx, in, out)
+}
+
+func (h *orderHandler) ListCustomerOrders(ctx context.Context, in *ListCustomerOrdersRequest, out *ListCustomerOrdersResponse) error {
+	return h.OrderHandler.ListCustomerOrders(ctx, in, out)
 }
 
 func (h *orderHandler) ListOrderEvents(ctx context.Context, in *ListOrderEventsRequest, out *ListOrderEventsResponse) error {

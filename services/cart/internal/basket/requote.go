@@ -18,7 +18,7 @@ type LineChange struct {
 func (s *Service) SetCoupon(ctx context.Context, id, code string) (Cart, error) {
 	code = strings.ToUpper(code)
 	if code != "" {
-		c, err := s.cfg.Store.Get(ctx, id)
+		c, err := s.Get(ctx, id)
 		if err != nil {
 			return Cart{}, err
 		}
@@ -45,7 +45,7 @@ func (s *Service) SetCoupon(ctx context.Context, id, code string) (Cart, error) 
 // Requote brings a cart's prices up to date, and says which lines are other than before, in the order of the cart. A line that can't be bought
 // any more stays as it is, and is among them.
 func (s *Service) Requote(ctx context.Context, id string) (Cart, []LineChange, error) {
-	before, err := s.cfg.Store.Get(ctx, id)
+	before, err := s.Get(ctx, id)
 	if err != nil {
 		return Cart{}, nil, err
 	}

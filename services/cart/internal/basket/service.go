@@ -11,12 +11,14 @@ import (
 	"github.com/cleavehq/cleave/chassis/problem"
 )
 
-// Config is what a Service needs; every field is required.
+// Config is what a Service needs; every field but May is required.
 type Config struct {
 	Store  Store
 	Prices Prices
 	// Now is the clock.
 	Now func() time.Time
+	// May says whether a call may have what belongs to a customer; nil lets every call. To whom it doesn't, the customer's cart is CART_NOT_FOUND.
+	May func(ctx context.Context, customer string) bool
 }
 
 // Service is the carts' business. It is safe for concurrent use. A cancelled context leaves a cart as it was, or changed as a
@@ -62,7 +64,24 @@ func (s *Service) Create(ctx context.Context, customer string, wanted []Wanted) 
 }
 
 // Get returns a cart, or CART_NOT_FOUND.
-func (s *Service) Get(ctx context.Context, id string) (Cart, error) { return s.cfg.Store.Get(ctx, id) }
+func (s *Service) Get(ctx context.Context, id string) (Cart, error) {
+	c, err := s.cfg.Store.Get(ctx, id)
+	if err == nil {
+		err = s.may(ctx, &c)
+	}
+	if err != nil {
+		return Cart{}, err
+	}
+	return c, nil
+}
+
+// may returns CART_NOT_FOUND when the caller may not have the cart.
+func (s *Service) may(ctx context.Context, c *Cart) error {
+	if c.Customer == "" || s.cfg.May == nil || s.cfg.May(ctx, c.Customer) {
+		return nil
+	}
+	return problem.NotFound(ReasonCartNotFound, "no cart has the id %s", c.ID)
+}
 
 // Add puts more pieces of a SKU into a cart, at today's price. Pricing is asked before the cart is touched, so that no transaction waits
 // for another service.
@@ -82,7 +101,7 @@ func (s *Service) Update(ctx context.Context, id, sku string, quantity int64) (C
 	}
 	// Looked at first, so that a SKU that isn't in the cart is ITEM_NOT_FOUND whatever the catalogue thinks of it. It is
 	// looked at again inside the change.
-	before, err := s.cfg.Store.Get(ctx, id)
+	before, err := s.Get(ctx, id)
 	if err != nil {
 		return Cart{}, err
 	}
@@ -115,6 +134,9 @@ func (s *Service) MarkOrdered(ctx context.Context, id string) error {
 // change applies fn, and sets the time when fn says that it changed something.
 func (s *Service) change(ctx context.Context, id string, fn func(*Cart) (changed bool, err error)) (Cart, error) {
 	return s.cfg.Store.Change(ctx, id, func(c *Cart) error {
+		if err := s.may(ctx, c); err != nil {
+			return err
+		}
 		changed, err := fn(c)
 		if changed && err == nil {
 			c.Updated = s.now()

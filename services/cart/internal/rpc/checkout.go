@@ -16,19 +16,31 @@ func (h *Handler) SetCoupon(ctx context.Context, in *cartv1.SetCouponRequest, ou
 
 // GetCustomerCart implements cartv1.CartHandler.
 func (h *Handler) GetCustomerCart(ctx context.Context, in *cartv1.GetCustomerCartRequest, out *cartv1.ShoppingCart) error {
-	c, err := h.svc.OfCustomer(ctx, id(in.GetCustomerId()))
+	customer, err := owner(ctx, in.GetCustomerId(), scopeRead)
+	if err != nil {
+		return err
+	}
+	c, err := h.svc.OfCustomer(ctx, customer)
 	return answer(out, c, err)
 }
 
 // AssignCart implements cartv1.CartHandler.
 func (h *Handler) AssignCart(ctx context.Context, in *cartv1.AssignCartRequest, out *cartv1.ShoppingCart) error {
-	c, err := h.svc.Assign(ctx, id(in.GetCartId()), id(in.GetCustomerId()))
+	customer, err := owner(ctx, in.GetCustomerId(), scopeAll)
+	if err != nil {
+		return err
+	}
+	c, err := h.svc.Assign(ctx, id(in.GetCartId()), customer)
 	return answer(out, c, err)
 }
 
 // MergeCart implements cartv1.CartHandler.
 func (h *Handler) MergeCart(ctx context.Context, in *cartv1.MergeCartRequest, out *cartv1.ShoppingCart) error {
-	c, err := h.svc.Merge(ctx, id(in.GetFromCartId()), id(in.GetCustomerId()))
+	customer, err := owner(ctx, in.GetCustomerId(), scopeAll)
+	if err != nil {
+		return err
+	}
+	c, err := h.svc.Merge(ctx, id(in.GetFromCartId()), customer)
 	return answer(out, c, err)
 }
 

@@ -34,11 +34,15 @@ func New(svc *basket.Service, quotes Quotes) *Handler { return &Handler{svc: svc
 
 // CreateCart implements cartv1.CartHandler.
 func (h *Handler) CreateCart(ctx context.Context, in *cartv1.CreateCartRequest, out *cartv1.ShoppingCart) error {
+	customer, err := owner(ctx, in.GetCustomerId(), scopeAll)
+	if err != nil {
+		return err
+	}
 	wanted := make([]basket.Wanted, 0, len(in.GetItems()))
 	for _, i := range in.GetItems() {
 		wanted = append(wanted, basket.Wanted{SKU: i.GetSku(), Quantity: i.GetQuantity()})
 	}
-	c, err := h.svc.Create(ctx, id(in.GetCustomerId()), wanted)
+	c, err := h.svc.Create(ctx, customer, wanted)
 	return answer(out, c, err)
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/cleavehq/cleave/chassis/page"
+	"github.com/cleavehq/cleave/chassis/problem"
 	"github.com/cleavehq/cleave/services/order/internal/sale"
 )
 
@@ -15,6 +16,8 @@ import (
 type Cursor struct {
 	// State is the filter: only orders in this state; every state when empty.
 	State sale.State
+	// Customer is a filter, too: only orders of this customer; everybody's when empty.
+	Customer string
 	// Created and ID are those of the last order that was seen; a zero ID is before the first.
 	Created time.Time
 	ID      string
@@ -24,12 +27,23 @@ type Cursor struct {
 // empty; size is 50 when 0. PAGE_TOKEN_INVALID when the token isn't one of ours or belongs to another filter. Orders made while one
 // pages don't shift the pages.
 func (s *Service) List(ctx context.Context, state sale.State, size int, token string) ([]sale.Order, string, error) {
-	list := page.Of("orders", string(state))
+	return s.list(ctx, page.Of("orders", string(state)), Cursor{State: state}, size, token)
+}
+
+// ListOf is List of the orders of one customer.
+func (s *Service) ListOf(ctx context.Context, customer string, state sale.State, size int, token string) ([]sale.Order, string, error) {
+	if customer == "" { // that would be everybody's
+		return nil, "", problem.InvalidArgument("CUSTOMER_EMPTY", "no customer is named")
+	}
+	return s.list(ctx, page.Of("orders", string(state), customer), Cursor{State: state, Customer: customer}, size, token)
+}
+
+func (s *Service) list(ctx context.Context, list page.List, filter Cursor, size int, token string) ([]sale.Order, string, error) {
 	after, err := cursor(list.Parse(token, 2))
 	if err != nil {
 		return nil, "", err
 	}
-	after.State = state
+	after.State, after.Customer = filter.State, filter.Customer
 	size = page.Size(size)
 	orders, err := s.cfg.Store.Page(ctx, after, size+1) // one more, to see whether there is a next page
 	if err != nil {

@@ -45,7 +45,7 @@ func (h *Handler) CreateOrder(ctx context.Context, in *orderv1.CreateOrderReques
 
 // GetOrder implements orderv1.OrderHandler.
 func (h *Handler) GetOrder(ctx context.Context, in *orderv1.GetOrderRequest, out *orderv1.PlacedOrder) error {
-	o, err := h.svc.Get(ctx, id(in.GetOrderId()))
+	o, err := h.seen(ctx, id(in.GetOrderId()))
 	if err != nil {
 		return err
 	}
@@ -59,14 +59,8 @@ func (h *Handler) ListOrders(ctx context.Context, in *orderv1.ListOrdersRequest,
 		return err
 	}
 	out.NextPageToken = next
-	out.Orders = make([]*orderv1.PlacedOrder, len(orders))
-	for i, o := range orders {
-		out.Orders[i] = &orderv1.PlacedOrder{}
-		if err := fill(out.Orders[i], o); err != nil {
-			return err
-		}
-	}
-	return nil
+	out.Orders, err = placed(orders)
+	return err
 }
 
 // ListOrderEvents implements orderv1.OrderHandler.
@@ -83,6 +77,9 @@ func (h *Handler) ListOrderEvents(ctx context.Context, in *orderv1.ListOrderEven
 
 // WatchOrder implements orderv1.OrderHandler.
 func (h *Handler) WatchOrder(ctx context.Context, in *orderv1.WatchOrderRequest, out orderv1.Order_WatchOrderStream) error {
+	if _, err := h.seen(ctx, id(in.GetOrderId())); err != nil {
+		return err
+	}
 	return h.svc.Watch(ctx, id(in.GetOrderId()), in.GetLastEventId(), func(e sale.Entry) error {
 		return out.Send(&orderv1.WatchOrderResponse{EventId: e.Sequence, Event: entry(e)})
 	})
@@ -91,6 +88,9 @@ func (h *Handler) WatchOrder(ctx context.Context, in *orderv1.WatchOrderRequest,
 // CancelOrder implements orderv1.OrderHandler. The order is the key: it is cancelled once.
 func (h *Handler) CancelOrder(ctx context.Context, in *orderv1.CancelOrderRequest, out *orderv1.PlacedOrder) error {
 	ctx, _, err := keyed(ctx, in.GetRequestId())
+	if err == nil {
+		err = h.theirs(ctx, id(in.GetOrderId()))
+	}
 	if err != nil {
 		return err
 	}

@@ -78,6 +78,9 @@ func (s *Store) Page(ctx context.Context, after checkout.Cursor, limit int) ([]s
 	if after.State != "" {
 		where = append(where, "state = "+bind(string(after.State)))
 	}
+	if after.Customer != "" { // customer_id <> '' is the condition of the index
+		where = append(where, "customer_id <> '' AND customer_id = "+bind(after.Customer))
+	}
 	if after.ID != "" {
 		where = append(where, "(create_time, id) < ("+bind(after.Created.UnixMicro())+", "+bind(after.ID)+")")
 	}
