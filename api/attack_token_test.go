@@ -52,12 +52,15 @@ func newMint(t *testing.T) *mint {
 	return m
 }
 
-func (m *mint) apikey(name string, revoked time.Time) string {
+func (m *mint) apikey(name string, revoked time.Time, with ...func(*apikey.Key)) string {
 	k, text, err := apikey.New(name, []string{"catalog.*"}, time.Now(), time.Time{})
 	if err != nil {
 		m.t.Fatal(err)
 	}
 	k.Revoked = revoked
+	for _, f := range with {
+		f(&k)
+	}
 	if m.documents[k.ID], err = json.Marshal(k); err != nil {
 		m.t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ type metrics struct {
 	misfits   *prometheus.CounterVec
 	unlogged  prometheus.Counter
 	exemplar  atomic.Int64 // when the next one is taken, in nanoseconds since 1970
+	rated     *prometheus.CounterVec
 }
 
 // exemplarEvery is how often a request's trace is kept as an exemplar.
@@ -48,8 +49,11 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		unlogged: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "gateway_access_log_dropped_total", Help: "Lines of the access log that didn't fit, because who takes them is too slow.",
 		}),
+		rated: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gateway_rate_limited_total", Help: "Requests over a rate, by the method.",
+		}, []string{"method"}),
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.inFlight, m.routes, m.fetches, m.conflicts, m.refused, m.panics, m.misfits, m.unlogged} {
+	for _, c := range []prometheus.Collector{m.requests, m.inFlight, m.routes, m.fetches, m.conflicts, m.refused, m.panics, m.misfits, m.unlogged, m.rated} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}

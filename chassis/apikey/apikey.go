@@ -31,6 +31,7 @@ const (
 	// MaxPerName is how many living keys a name may have.
 	MaxPerName = 2
 	maxScopes  = 100
+	maxTenant  = 255
 )
 
 // Key is what is kept of a key.
@@ -41,8 +42,12 @@ type Key struct {
 	// Hash is the SHA-256 of the whole text, in hexadecimal digits.
 	Hash string `json:"hash"`
 	// Scopes that it was granted: names, "catalog.*", or "*" for all.
-	Scopes  []string  `json:"scopes,omitempty"`
-	Created time.Time `json:"created"`
+	Scopes []string `json:"scopes,omitempty"`
+	// Tenant is whom its owner belongs to, so that a rate may be for all of them together; empty for none. At most 255 bytes.
+	Tenant string `json:"tenant,omitempty"`
+	// Priority of its calls under overload, instead of their method's: very_low, low, medium, high or very_high; empty for the method's.
+	Priority string    `json:"priority,omitempty"`
+	Created  time.Time `json:"created"`
 	// Expires is when it ends by itself; the zero time for never.
 	Expires time.Time `json:"expires,omitzero"`
 	// Revoked is when it was ended; the zero time for not.
@@ -56,10 +61,11 @@ func New(name string, scopes []string, now, expires time.Time) (k Key, text stri
 	id := hex.EncodeToString(b[:idBytes])
 	text = prefix + id + "_" + base64.RawURLEncoding.EncodeToString(b[idBytes:])
 	k = Key{ID: id, Name: name, Hash: hash(text), Scopes: scopes, Created: now.UTC().Truncate(time.Second), Expires: expires}
-	return k, text, k.validate()
+	return k, text, k.Validate()
 }
 
-func (k Key) validate() error {
+// Validate says what is wrong with a key, or nil.
+func (k Key) Validate() error {
 	switch {
 	case !regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,62}$`).MatchString(k.Name):
 		return fmt.Errorf("the key's name %q has other than a-z, 0-9 and _.-, or more than 63 of them", k.Name)
@@ -67,6 +73,10 @@ func (k Key) validate() error {
 		return fmt.Errorf("the key %q has no id or no hash", k.Name)
 	case len(k.Scopes) > maxScopes:
 		return fmt.Errorf("the key %q has more than %d scopes", k.Name, maxScopes)
+	case len(k.Tenant) > maxTenant:
+		return fmt.Errorf("the key %q has a tenant of more than %d bytes", k.Name, maxTenant)
+	case !slices.Contains([]string{"", "very_low", "low", "medium", "high", "very_high"}, k.Priority):
+		return fmt.Errorf("the key %q has the priority %.20q, which is none of very_low, low, medium, high, very_high", k.Name, k.Priority)
 	case !k.Expires.IsZero() && !k.Expires.After(k.Created):
 		return fmt.Errorf("the key %q ends before it begins", k.Name)
 	}
@@ -97,7 +107,7 @@ func Parse(document []byte) (Key, error) {
 	if err := json.Unmarshal(document, &k); err != nil {
 		return Key{}, fmt.Errorf("read a key: %w", err)
 	}
-	return k, k.validate()
+	return k, k.Validate()
 }
 
 // Errors of Find.

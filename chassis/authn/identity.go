@@ -25,6 +25,8 @@ type Identity struct {
 	Scopes []string
 	// Roles that the subject had when the token was made.
 	Roles []string
+	// Tenant is the customer of the operator's that the subject belongs to: the claim "tenant" of a token, a field of a key; empty for none.
+	Tenant string
 	// TokenID is the token's jti, fit for a log.
 	TokenID string
 	// KeyID is the key that it was signed with.

@@ -17,6 +17,7 @@ const (
 	scopesHeader  = prefix + "Scopes"
 	rolesHeader   = prefix + "Roles"
 	idHeader      = prefix + "Token-Id"
+	tenantHeader  = prefix + "Tenant"
 )
 
 // Stamp puts who calls into the metadata of a call: KindNobody alone when i is the zero value. Only a gateway that has verified it may.
@@ -38,6 +39,7 @@ func Stamp(md metadata.Metadata, i Identity) {
 	set(kindHeader, i.Kind)
 	set(issuerHeader, url.QueryEscape(i.Issuer))
 	set(subjectHeader, url.QueryEscape(i.Subject))
+	set(tenantHeader, url.QueryEscape(i.Tenant))
 	set(idHeader, url.QueryEscape(i.TokenID))
 	set(scopesHeader, join(i.Scopes))
 	set(rolesHeader, join(i.Roles))
@@ -56,7 +58,7 @@ func Stamped(ctx context.Context) (Identity, bool) {
 		return v
 	}
 	i := Identity{
-		Kind: md[kindHeader], Issuer: get(issuerHeader), Subject: get(subjectHeader), TokenID: get(idHeader),
+		Kind: md[kindHeader], Issuer: get(issuerHeader), Subject: get(subjectHeader), TokenID: get(idHeader), Tenant: get(tenantHeader),
 		Scopes: split(md[scopesHeader]), Roles: split(md[rolesHeader]),
 	}
 	return i, i.Kind != "" && i.Subject != ""

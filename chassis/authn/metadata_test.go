@@ -22,7 +22,7 @@ func TestStamp(t *testing.T) {
 	if len(md) != 2 || md[kindHeader] != KindNobody {
 		t.Errorf("of nobody: %v", md)
 	}
-	want := Identity{Kind: KindToken, Issuer: "https://id.example/", Subject: "a b\n\u00fc", Scopes: []string{"a.read", "b c"}, Roles: []string{"admin"}, TokenID: "1"}
+	want := Identity{Kind: KindToken, Issuer: "https://id.example/", Subject: "a b\n\u00fc", Scopes: []string{"a.read", "b c"}, Roles: []string{"admin"}, TokenID: "1", Tenant: "acme, inc"}
 	Stamp(md, want)
 	for _, v := range md {
 		for _, r := range v {
@@ -32,7 +32,7 @@ func TestStamp(t *testing.T) {
 		}
 	}
 	got, ok := Stamped(metadata.NewContext(context.Background(), md))
-	if !ok || got.Subject != want.Subject || got.Issuer != want.Issuer || got.TokenID != "1" || !slices.Equal(got.Scopes, want.Scopes) || !got.Has("admin") {
+	if !ok || got.Subject != want.Subject || got.Issuer != want.Issuer || got.TokenID != "1" || got.Tenant != want.Tenant || !slices.Equal(got.Scopes, want.Scopes) || !got.Has("admin") {
 		t.Errorf("%+v", got)
 	}
 	if _, ok := Stamped(context.Background()); ok {

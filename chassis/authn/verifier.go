@@ -89,11 +89,14 @@ type claims struct {
 	jwt.RegisteredClaims
 	Roles []string `json:"roles"`
 	Scope string   `json:"scope"` // RFC 8693, 4.2: names with a space between
+
+	Tenant string `json:"tenant"`
 }
 
 // Validate implements jwt.ClaimsValidator: what the library takes for optional.
 func (c *claims) Validate() error {
-	if c.Subject == "" || c.ID == "" || c.IssuedAt == nil || len(c.Subject) > maxName || len(c.ID) > maxName || len(c.Roles) > maxRoles {
+	if c.Subject == "" || c.ID == "" || c.IssuedAt == nil || len(c.Subject) > maxName || len(c.ID) > maxName || len(c.Tenant) > maxName ||
+		len(c.Roles) > maxRoles {
 		return errors.New("sub, jti or iat is missing, or something is too long")
 	}
 	for _, r := range c.Roles {
@@ -133,7 +136,8 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Identity, error) {
 		return Identity{}, invalid(err)
 	}
 	return Identity{
-		Kind: KindToken, Issuer: c.Issuer, Subject: c.Subject, Roles: c.Roles, Scopes: strings.Fields(c.Scope), TokenID: c.ID, KeyID: kid, IssuedAt: c.IssuedAt.Time, ExpiresAt: c.ExpiresAt.Time,
+		Kind: KindToken, Issuer: c.Issuer, Subject: c.Subject, Roles: c.Roles, Scopes: strings.Fields(c.Scope), Tenant: c.Tenant, TokenID: c.ID, KeyID: kid,
+		IssuedAt: c.IssuedAt.Time, ExpiresAt: c.ExpiresAt.Time,
 	}, nil
 }
 

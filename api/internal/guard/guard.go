@@ -55,6 +55,8 @@ type Caller struct {
 	Token string
 	// Key is the id of the API key, for a rate limit or a log.
 	Key string
+	// Priority that the key gives to its calls; empty for their method's.
+	Priority string
 }
 
 // Identify says who sends a request. Its errors are problems: UNAUTHENTICATED for a credential that is no good or not the only one,
@@ -95,8 +97,8 @@ func (g *Guard) key(text string) (Caller, error) {
 	case err != nil:
 		return Caller{}, problem.Unauthenticated(ReasonKeyInvalid, "the API key is not known, or has ended")
 	}
-	return Caller{Key: k.ID, Identity: authn.Identity{
-		Kind: authn.KindKey, Subject: k.Name, Scopes: k.Scopes, TokenID: k.ID, IssuedAt: k.Created, ExpiresAt: k.Expires,
+	return Caller{Key: k.ID, Priority: k.Priority, Identity: authn.Identity{
+		Kind: authn.KindKey, Subject: k.Name, Scopes: k.Scopes, Tenant: k.Tenant, TokenID: k.ID, IssuedAt: k.Created, ExpiresAt: k.Expires,
 	}}, nil
 }
 

@@ -68,6 +68,16 @@ func (l *Limiter) Take(k Key, requests int, per time.Duration, now time.Time) Ve
 	return Verdict{OK: true, Remaining: int((every*time.Duration(requests) - next.Sub(now)) / every), Reset: next.Sub(now)}
 }
 
+// Give takes a request back that Take counted, as of so many in a time: it was not done after all.
+func (l *Limiter) Give(k Key, requests int, per time.Duration) {
+	s := &l.shards[maphash.Comparable(l.seed, k)%shards]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if full, known := s.full[k]; known {
+		s.full[k] = full.Add(-per / time.Duration(requests))
+	}
+}
+
 // sweep makes room: it forgets who is at rest, or when nobody is, anybody, who then has all requests again.
 func (s *shard) sweep(now time.Time) {
 	if now.Sub(s.swept) >= maxSweep {

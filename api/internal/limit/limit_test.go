@@ -28,6 +28,11 @@ func TestTake(t *testing.T) {
 	if v := l.Take(k, 10, time.Minute, now.Add(time.Hour)); !v.OK || v.Remaining != 9 {
 		t.Errorf("after a rest: %+v", v)
 	}
+	l.Give(k, 10, time.Minute)
+	l.Give(Key{"nobody", "buy"}, 10, time.Minute)
+	if v := l.Take(k, 10, time.Minute, now.Add(time.Hour)); !v.OK || v.Remaining != 9 {
+		t.Errorf("after one was given back: %+v", v)
+	}
 }
 
 // Whatever comes when: in no window of the time do more than twice the requests pass, and who keeps to the pace is never refused.

@@ -21,8 +21,9 @@ type Overrides struct {
 }
 
 // Next makes the overrides that documents say: by "shop.order.v1.Order/CancelOrder", or "shop.order.v1.Order/*" for the whole service, or
-// "shop.order.v1.OrderPaid" for an event's topic, a JSON object with the fields expose, public, scopes, timeout ("2s"), rate ({"requests": 10, "per": "1s"}) and cache ({"max_age": "5s",
-// "stale_while_revalidate": "30s"}). A document that is wrong leaves its key as it was in o, and is in bad, with the reason.
+// "shop.order.v1.OrderPaid" for an event's topic, a JSON object with the fields expose, public, scopes, timeout ("2s"), rate ({"requests": 10,
+// "per": "1s", "scope": "caller"}, or a list of them), cache ({"max_age": "5s", "stale_while_revalidate": "30s"}) and mirror ({"version": "v2",
+// "percent": 5}). A document that is wrong leaves its key as it was in o, and is in bad, with the reason.
 func (o Overrides) Next(documents map[string][]byte) (next Overrides, bad map[string]error) {
 	next, bad = Overrides{map[string]layer{}, map[string]string{}}, map[string]error{}
 	for key, b := range documents {

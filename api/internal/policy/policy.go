@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,12 +55,6 @@ type Access struct {
 	Scopes []string `json:"scopes,omitempty"`
 }
 
-// Rate is how often one caller may call a method; the zero value is no limit.
-type Rate struct {
-	Requests int      `json:"requests"`
-	Per      Duration `json:"per"`
-}
-
 // Cache is how long an answer is good for; the zero value is not at all.
 type Cache struct {
 	MaxAge               Duration `json:"max_age"`
@@ -87,8 +82,11 @@ type Policy struct {
 	Access Value[Access] `json:"access"`
 	// Timeout of a unary call; 0 for the gateway's own.
 	Timeout Value[Duration] `json:"timeout"`
-	Rate    Value[Rate]     `json:"rate"`
+	Rate    Value[Rates]    `json:"rate"`
 	Cache   Value[Cache]    `json:"cache"`
+	// Priority is one of Priorities.
+	Priority Value[string] `json:"priority"`
+	Mirror   Value[Mirror] `json:"mirror"`
 	// Idempotency is protobuf's idempotency_level, which nobody may override: it is a promise of the code.
 	Idempotency string `json:"idempotency"`
 }
@@ -104,8 +102,11 @@ type layer struct {
 	Public  *bool     `json:"public"`
 	Scopes  []string  `json:"scopes"`
 	Timeout *Duration `json:"timeout"`
-	Rate    *Rate     `json:"rate"`
+	Rate    *Rates    `json:"rate"`
 	Cache   *Cache    `json:"cache"`
+
+	Priority *string `json:"priority"`
+	Mirror   *Mirror `json:"mirror"`
 }
 
 // Of returns the policy of a method. An error says what is wrong with what its contract says; such a method must not be offered.
@@ -114,7 +115,8 @@ func (o Overrides) Of(md protoreflect.MethodDescriptor) (Policy, error) {
 	p := Policy{
 		Method: Name(md), Idempotency: level.String(),
 		Expose: Value[bool]{From: Default}, Access: Value[Access]{From: Default}, Timeout: Value[Duration]{From: Default},
-		Rate: Value[Rate]{From: Default}, Cache: Value[Cache]{From: Default},
+		Rate: Value[Rates]{From: Default}, Cache: Value[Cache]{From: Default}, Priority: Value[string]{"medium", Default},
+		Mirror: Value[Mirror]{From: Default},
 	}
 	for _, said := range []struct {
 		options protoreflect.ProtoMessage
@@ -138,13 +140,26 @@ func (o Overrides) Of(md protoreflect.MethodDescriptor) (Policy, error) {
 			p.take(l, operator(key))
 		}
 	}
-	if level != descriptorpb.MethodOptions_NO_SIDE_EFFECTS && p.Cache.Value != (Cache{}) {
-		if strings.HasPrefix(string(p.Cache.From), "contract: method") {
-			return p, errors.New("cache is for methods with NO_SIDE_EFFECTS only")
+	if level != descriptorpb.MethodOptions_NO_SIDE_EFFECTS {
+		if err := p.safeOnly(); err != nil {
+			return p, err
 		}
-		p.Cache = Value[Cache]{From: Default} // a service's default is for those of its methods that it fits
 	}
 	return p, nil
+}
+
+// safeOnly takes away what is for methods with NO_SIDE_EFFECTS only: a service's default is for those of its methods that it fits.
+func (p *Policy) safeOnly() error {
+	if p.Cache.From == Method && p.Cache.Value != (Cache{}) || p.Mirror.From == Method && p.Mirror.Value != (Mirror{}) {
+		return errors.New("cache and mirror are for methods with NO_SIDE_EFFECTS only")
+	}
+	if p.Cache.Value != (Cache{}) {
+		p.Cache = Value[Cache]{From: Default}
+	}
+	if p.Mirror.Value != (Mirror{}) {
+		p.Mirror = Value[Mirror]{From: Default}
+	}
+	return nil
 }
 
 func idempotency(md protoreflect.MethodDescriptor) descriptorpb.MethodOptions_IdempotencyLevel {
@@ -159,11 +174,12 @@ func ofContract(o *cleavev1.Policy) layer {
 	if t := o.GetTimeout(); t != nil {
 		l.Timeout = duration(t)
 	}
-	if r := o.GetRate(); r != nil {
-		l.Rate = &Rate{Requests: int(r.GetRequests()), Per: Duration(time.Second)}
-		if per := r.GetPer(); per != nil {
-			l.Rate.Per = *duration(per)
-		}
+	l.Rate = ratesOf(o)
+	if name := enum(o.GetPriority().String(), "PRIORITY_"); name != "" {
+		l.Priority = &name
+	}
+	if m := o.GetMirror(); m != nil {
+		l.Mirror = &Mirror{Service: m.GetService(), Version: m.GetVersion(), Percent: int(m.GetPercent())}
 	}
 	if c := o.GetCache(); c != nil {
 		l.Cache = &Cache{MaxAge: *duration(c.GetMaxAge()), StaleWhileRevalidate: *duration(c.GetStaleWhileRevalidate())}
@@ -188,10 +204,16 @@ func (p *Policy) take(l layer, from Origin) {
 		p.Timeout = Value[Duration]{*l.Timeout, from}
 	}
 	if l.Rate != nil {
-		p.Rate = Value[Rate]{*l.Rate, from}
+		p.Rate = Value[Rates]{*l.Rate, from}
 	}
 	if l.Cache != nil {
 		p.Cache = Value[Cache]{*l.Cache, from}
+	}
+	if l.Priority != nil {
+		p.Priority = Value[string]{*l.Priority, from}
+	}
+	if l.Mirror != nil {
+		p.Mirror = Value[Mirror]{*l.Mirror, from}
 	}
 }
 
@@ -203,11 +225,21 @@ func (l layer) validate() error {
 		return fmt.Errorf("%d scopes, more than %d", len(l.Scopes), maxScopes)
 	case l.Timeout != nil && !within(*l.Timeout, minTimeout, maxTimeout):
 		return fmt.Errorf("a timeout of %v, which is none from %v to %v", time.Duration(*l.Timeout), minTimeout, maxTimeout)
-	case l.Rate != nil && *l.Rate != (Rate{}) && (l.Rate.Requests < 1 || l.Rate.Requests > maxRate || !within(l.Rate.Per, minPer, maxTime)):
-		return fmt.Errorf("a rate of %d in %v, which is none of 1 to %d in %v to %v", l.Rate.Requests, time.Duration(l.Rate.Per), maxRate, minPer, maxTime)
+	case l.Priority != nil && !slices.Contains(Priorities(), *l.Priority):
+		return fmt.Errorf("the priority %.20q, which is none of %s", *l.Priority, strings.Join(Priorities(), ", "))
 	case l.Cache != nil && *l.Cache != (Cache{}) &&
 		(!within(l.Cache.MaxAge, minPer, maxTime) || !within(l.Cache.StaleWhileRevalidate, 0, maxTime)):
 		return fmt.Errorf("a cache of %v and %v, which is none of %v to %v", time.Duration(l.Cache.MaxAge), time.Duration(l.Cache.StaleWhileRevalidate), minPer, maxTime)
+	}
+	if l.Rate != nil {
+		if err := l.Rate.validate(); err != nil {
+			return err
+		}
+	}
+	if l.Mirror != nil {
+		if err := l.Mirror.validate(); err != nil {
+			return err
+		}
 	}
 	for _, s := range l.Scopes {
 		if !ValidScope(s) {

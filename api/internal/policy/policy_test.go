@@ -38,7 +38,7 @@ func TestTheNearestDecides(t *testing.T) {
 	md := method(t, `idempotency_level:NO_SIDE_EFFECTS [cleave.v1.method]{expose:true scopes:"a.read" timeout:{seconds:2} rate:{requests:5} cache:{max_age:{seconds:3}}}`)
 	p, err := policy.Overrides{}.Of(md)
 	if err != nil || !p.Expose.Value || !slices.Equal(p.Access.Value.Scopes, []string{"a.read"}) || p.Access.From != policy.Method ||
-		p.Timeout.Value != policy.Duration(2*time.Second) || p.Rate.Value != (policy.Rate{Requests: 5, Per: policy.Duration(time.Second)}) ||
+		p.Timeout.Value != policy.Duration(2*time.Second) || !slices.Equal(p.Rate.Value, policy.Rates{{Requests: 5, Per: policy.Duration(time.Second), Scope: policy.Caller}}) ||
 		p.Cache.Value.MaxAge != policy.Duration(3*time.Second) || p.Idempotency != "NO_SIDE_EFFECTS" {
 		t.Errorf("%+v, %v", p, err)
 	}
@@ -57,6 +57,37 @@ func TestTheNearestDecides(t *testing.T) {
 	}
 }
 
+func TestTraffic(t *testing.T) {
+	md := method(t, `idempotency_level:NO_SIDE_EFFECTS [cleave.v1.method]{rate:{requests:5} rates:{requests:50 scope:RATE_SCOPE_ROUTE} priority:PRIORITY_LOW `+
+		`mirror:{version:"v2" percent:5}}`)
+	p, err := policy.Overrides{}.Of(md)
+	if err != nil || p.Priority.Value != "low" || p.Mirror.Value != (policy.Mirror{Version: "v2", Percent: 5}) ||
+		len(p.Rate.Value) != 2 || p.Rate.Value[1].Scope != policy.Route {
+		t.Errorf("%+v, %v", p, err)
+	}
+	said, bad := policy.Overrides{}.Next(map[string][]byte{
+		"test.v1.S/*": []byte(`{"rate":[{"requests":1,"per":"1m","scope":"tenant"},{"requests":2,"per":"1m"}],"priority":"very_high","mirror":{}}`),
+	})
+	if len(bad) != 0 {
+		t.Fatal(bad)
+	}
+	p, err = said.Of(md)
+	if err != nil || p.Priority.Value != "very_high" || p.Mirror.Value != (policy.Mirror{}) || len(p.Rate.Value) != 2 || p.Rate.Value[0].Scope != policy.Tenant ||
+		p.Rate.Value[1].Scope != policy.Caller {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if none, _ := (policy.Overrides{}).Next(map[string][]byte{"test.v1.S/*": []byte(`{"rate":{}}`)}); true {
+		if p, err := none.Of(md); err != nil || len(p.Rate.Value) != 0 {
+			t.Errorf("without a rate: %+v, %v", p, err)
+		}
+	}
+	// What a service says of caches and mirrors is for those of its methods that it fits.
+	unsafe, _ := policy.Overrides{}.Next(map[string][]byte{"test.v1.S/*": []byte(`{"mirror":{"version":"v2","percent":5},"cache":{"max_age":"1s"}}`)})
+	if p, err := unsafe.Of(method(t, "")); err != nil || p.Mirror.Value.Percent != 0 || p.Cache.Value.MaxAge != 0 {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
 func TestWhatAContractCantSay(t *testing.T) {
 	for what, options := range map[string]string{
 		"public":  `{public:true scopes:"a"}`,
@@ -65,6 +96,10 @@ func TestWhatAContractCantSay(t *testing.T) {
 		"per":     `{rate:{requests:1 per:{nanos:1}}}`,
 		"scope":   `{scopes:"catalog.*"}`,
 		"cache":   `{cache:{max_age:{seconds:5}}}`, // not NO_SIDE_EFFECTS
+		"two":     `{rate:{requests:1} rates:{requests:2 scope:RATE_SCOPE_CALLER}}`,
+		"nobody":  `{mirror:{percent:5}}`,
+		"all":     `{mirror:{version:"v2" percent:101}}`,
+		"mirror":  `{mirror:{version:"v2" percent:1}}`, // not NO_SIDE_EFFECTS
 		"age":     `{cache:{stale_while_revalidate:{seconds:5}}}`,
 	} {
 		if _, err := (policy.Overrides{}).Of(method(t, "[cleave.v1.method]"+options)); err == nil {
@@ -81,6 +116,8 @@ func TestABadOverrideChangesNothing(t *testing.T) {
 	for what, document := range map[string]string{
 		"empty": ``, "not JSON": `{`, "null": `null`, "a number": `1`, "unknown": `{"exposed":true}`, "two": `{} {}`, "timeout": `{"timeout":"soon"}`,
 		"large": `{"scopes":["` + strings.Repeat("x", 5000) + `"]}`, "both": `{"public":true,"scopes":["a"]}`, "no rate": `{"rate":{"requests":0,"per":"1s"}}`,
+		"nobody's": `{"rate":[{"requests":1,"per":"1s","scope":"world"}]}`, "a field": `{"rate":{"request":1}}`, "twice": `{"rate":[{"requests":1,"per":"1s"},{"requests":2,"per":"1s"}]}`,
+		"urgent": `{"priority":"urgent"}`, "nowhere": `{"mirror":{"percent":1}}`, "none": `{"mirror":{"version":"v2","percent":0}}`,
 	} {
 		next, bad := good.Next(map[string][]byte{"test.v1.S/Get": []byte(document)})
 		if bad["test.v1.S/Get"] == nil || !next.Same(good) {

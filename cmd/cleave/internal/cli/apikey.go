@@ -46,6 +46,7 @@ func (a *app) withEdge(c *cobra.Command, what string, fn func(context.Context, s
 func (a *app) createKey() *cobra.Command {
 	var scopes []string
 	var life time.Duration
+	var tenant, priority string
 	c := &cobra.Command{
 		Use: "create NAME", Short: "Make a key, and print it this once", Args: exactly(cobra.ExactArgs(1)),
 		Long: `create makes a key and prints it; it can't be shown again. A name may have two keys at once: make the second, let its owner change over, and
@@ -59,6 +60,10 @@ revoke the first.`,
 					expires = now.Add(life).UTC().Truncate(time.Second)
 				}
 				k, text, err := apikey.New(args[0], scopes, now, expires)
+				if err == nil {
+					k.Tenant, k.Priority = tenant, priority
+					err = k.Validate()
+				}
 				if err != nil {
 					return usagef("%w", err)
 				}
@@ -86,6 +91,8 @@ revoke the first.`,
 	}
 	c.Flags().StringArrayVar(&scopes, "scope", nil, "what it may do, such as catalog.write, catalog.* or *; may be given again")
 	c.Flags().DurationVar(&life, "expires", 0, "how long it is good for; 0: until it is revoked")
+	c.Flags().StringVar(&tenant, "tenant", "", "whom its owner belongs to, for rates that are for all of a tenant together")
+	c.Flags().StringVar(&priority, "priority", "", "of its calls under overload: very_low, low, medium, high or very_high; default: the method's")
 	return c
 }
 

@@ -84,7 +84,7 @@ func (se *session) policies(ctx context.Context) ([]api.Policy, error) {
 
 func (a *app) policies(list []api.Policy) error {
 	w := tabwriter.NewWriter(a.env.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "METHOD\tEXPOSED\tACCESS\tTIMEOUT\tRATE\tCACHE")
+	fmt.Fprintln(w, "METHOD\tEXPOSED\tACCESS\tTIMEOUT\tRATE\tCACHE\tPRIORITY\tMIRROR")
 	for _, p := range list {
 		access := "known callers"
 		switch {
@@ -94,17 +94,22 @@ func (a *app) policies(list []api.Policy) error {
 			access = strings.Join(p.Access.Value.Scopes, " ")
 		}
 		rate, cache, timeout := "-", "-", "-"
-		if r := p.Rate.Value; r.Requests > 0 {
-			rate = fmt.Sprintf("%d in %v", r.Requests, time.Duration(r.Per))
+		for i, r := range p.Rate.Value {
+			rate = map[bool]string{true: "", false: rate + ", "}[i == 0] + fmt.Sprintf("%d in %v for each %s", r.Requests, time.Duration(r.Per), r.Scope)
 		}
 		if m := p.Cache.Value; m.MaxAge > 0 {
 			cache = fmt.Sprintf("%v + %v", time.Duration(m.MaxAge), time.Duration(m.StaleWhileRevalidate))
 		}
+		mirror := "-"
+		if m := p.Mirror.Value; m.Percent > 0 {
+			mirror = strings.TrimSpace(fmt.Sprintf("%d%% to %s %s", m.Percent, m.Service, m.Version))
+		}
 		if p.Timeout.Value > 0 {
 			timeout = time.Duration(p.Timeout.Value).String()
 		}
-		fmt.Fprintf(w, "%s\t%t (%s)\t%s (%s)\t%s (%s)\t%s (%s)\t%s (%s)\n", p.Method, p.Expose.Value, p.Expose.From, access, p.Access.From,
-			timeout, p.Timeout.From, rate, p.Rate.From, cache, p.Cache.From)
+		fmt.Fprintf(w, "%s\t%t (%s)\t%s (%s)\t%s (%s)\t%s (%s)\t%s (%s)\t%s (%s)\t%s (%s)\n", p.Method, p.Expose.Value, p.Expose.From, access, p.Access.From,
+			timeout, p.Timeout.From, rate, p.Rate.From, cache, p.Cache.From, p.Priority.Value, p.Priority.From,
+			mirror, p.Mirror.From)
 	}
 	return w.Flush()
 }
@@ -113,8 +118,9 @@ func (a *app) setPolicy() *cobra.Command {
 	return &cobra.Command{
 		Use: "set METHOD JSON", Short: "Override the policy of a method, or of a service's methods", Args: exactly(cobra.ExactArgs(2)),
 		Long: `set writes an override. METHOD is package.Service/Method, or package.Service/* for all of a service. JSON may have expose, public, scopes,
-timeout ("2s"), rate ({"requests": 10, "per": "1s"}) and cache ({"max_age": "5s", "stale_while_revalidate": "30s"}); what it doesn't have stays
-as the contract says.`,
+timeout ("2s"), rate ({"requests": 10, "per": "1s", "scope": "caller"}, or a list of those, scope being caller, route or tenant),
+cache ({"max_age": "5s", "stale_while_revalidate": "30s"}), priority ("low") and mirror ({"version": "v2", "percent": 5}); what it doesn't
+have stays as the contract says.`,
 		Example: `  cleave policy set shop.order.v1.Order/CancelOrder '{"expose": false}'` + "\n" +
 			`  cleave policy set 'shop.catalog.v1.Catalog/*' '{"rate": {"requests": 100, "per": "1s"}}'`,
 		RunE: func(c *cobra.Command, args []string) error {
