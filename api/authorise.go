@@ -52,7 +52,11 @@ func (x *exchange) admitted(e *endpoint) bool {
 	if !x.permitted(e.policy) {
 		return false
 	}
-	x.in(x.levelled(x.r.Context(), e))
+	ctx := x.levelled(x.r.Context(), e)
+	if x.r.Header[canaryHeader] != nil {
+		ctx = x.pinned(ctx, e)
+	}
+	x.in(ctx)
 	return true
 }
 

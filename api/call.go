@@ -2,6 +2,7 @@ package api
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"io"
 	"mime"
@@ -89,23 +90,29 @@ func (x *exchange) call(e *endpoint, values []string) {
 }
 
 func (x *exchange) unary(e *endpoint, in proto.Message) {
-	out := e.binding.Answer()
-	if err := x.send(x.r.Context(), e, in, out); err != nil {
+	if x.keeps(e) {
+		x.kept(x.r.Context(), e, "rest "+x.route, jsonType, in, func(ctx context.Context) ([]byte, error) { return x.json(ctx, e, in) })
+		return
+	}
+	b, err := x.json(x.r.Context(), e, in)
+	if err != nil {
 		x.fail(x.upstream(err))
 		return
 	}
+	x.sendJSON(e, b)
+}
+
+// json makes a unary call, and writes its answer.
+func (x *exchange) json(ctx context.Context, e *endpoint, in proto.Message) ([]byte, error) {
+	out := e.binding.Answer()
+	if err := x.ask(ctx, e, in, out); err != nil {
+		return nil, err
+	}
 	b, err := e.binding.JSON(out)
 	if err != nil {
-		x.fail(problem.Internal(err))
-		return
+		return nil, problem.Internal(err)
 	}
-	h := x.w.Header()
-	h.Set("Content-Type", jsonType)
-	h.Set("Content-Length", strconv.Itoa(len(b)+1))
-	x.w.WriteHeader(http.StatusOK)
-	if x.r.Method != http.MethodHead {
-		_, _ = x.w.Write(append(b, '\n')) // the client may be gone
-	}
+	return append(b, '\n'), nil
 }
 
 // callOptions tell the client which method is called, and which instances have it. When it knows of none that has, because the routes are

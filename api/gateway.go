@@ -21,6 +21,8 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	"github.com/cleavehq/cleave/api/internal/accesslog"
+	"github.com/cleavehq/cleave/api/internal/cache"
+	"github.com/cleavehq/cleave/api/internal/compress"
 	"github.com/cleavehq/cleave/api/internal/guard"
 	"github.com/cleavehq/cleave/api/internal/limit"
 	"github.com/cleavehq/cleave/api/internal/policy"
@@ -84,6 +86,10 @@ type Config struct {
 	HTTP3 bool
 	// Origin says whether a browser's page may open a WebSocket; default: one of the same host or of Origins, and whatever is no browser.
 	Origin func(*http.Request) bool
+	// MaxCache is how many bytes of answers are kept, of methods whose policy has a cache; default 64 MiB.
+	MaxCache int64
+	// Mirrors sends the copies of calls that a policy mirrors; default Client. One of its own keeps their failures from Client's circuit breakers.
+	Mirrors client.Client
 	// Timeout of a unary call whose policy has none; default 10 s.
 	Timeout time.Duration
 	// Issuers of the access tokens that are taken. Without any, tokens say nothing here and go on to the services.
@@ -130,6 +136,9 @@ type Gateway struct {
 
 	guard     *guard.Guard
 	rates     *limit.Limiter
+	kept      *cache.Cache
+	mirrors   *mirrors
+	encoder   compress.Encoder
 	gateways  atomic.Int32                     // in the registry, of those that the rates are divided by
 	overrides atomic.Pointer[policy.Overrides] // nil until they were read
 
@@ -168,12 +177,17 @@ func New(c Config) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
+	t, err := newTraffic(c, m)
+	if err != nil {
+		return nil, err
+	}
 	var access *accesslog.Log
 	if c.AccessLog != nil {
 		access = accesslog.New(accesslog.Config{To: c.AccessLog, Share: c.AccessShare, Slow: c.SlowRequest, Dropped: m.unlogged.Inc})
 	}
 	changes := make(chan struct{}, 1)
 	g := &Gateway{
+		kept: t.kept, mirrors: t.mirrors,
 		access: access, fixed: newFixed(), streams: newStreams(c.MaxStreams), slowFrom: slowFrom, writeFor: writeTimeout,
 		c: c, guard: who, rates: limit.New(), metrics: m, changes: changes,
 		contract: newContracts(m, c.Log, c.Credentials, func() { poke(changes) }), inFlight: make(chan struct{}, c.MaxInFlight),

@@ -60,6 +60,8 @@ type exchange struct {
 	span  *telemetry.Active // nil when nothing is recorded
 	code  string            // of the error that it was answered with
 
+	version string // of a service that it is meant for, when it says so and may
+
 	rpc    protocol.Call // nil when the request is none, or is not known to be one yet
 	placed bool          // it has a place among the requests in flight
 	broken bool          // a stream failed after it had begun

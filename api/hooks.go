@@ -112,7 +112,10 @@ func (x *exchange) hook(name string) {
 
 // taken verifies a webhook and publishes its event. status goes with err, 0 for the one of its code.
 func (x *exchange) taken(name string, h inbound.Hook) (status int, err error) {
-	p := &policy.Policy{Method: hooksPage + "/" + name, Rate: policy.Value[policy.Rate]{Value: h.Rate}}
+	p := &policy.Policy{Method: hooksPage + "/" + name}
+	if h.Rate.Requests > 0 {
+		p.Rate.Value = policy.Rates{h.Rate}
+	}
 	if err := x.g.limited(x.r, x.w.Header(), guard.Caller{}, p); err != nil {
 		return 0, err
 	}

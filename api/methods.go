@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 
+	"google.golang.org/protobuf/reflect/protoreflect"
+
 	"github.com/cleavehq/cleave/api/internal/policy"
 	"github.com/cleavehq/cleave/api/internal/transcode"
 )
@@ -31,7 +33,7 @@ func (t *table) addMethods(list []*offer, before *table, said policy.Overrides) 
 				b.Share(o.codec)
 				all = append(all, &endpoint{
 					service: o.service, name: string(sd.Name()) + "." + string(md.Name()), desc: md, binding: b, policy: p,
-					only: havers(list, o.service, md.FullName()),
+					only: havers(list, o.service, md.FullName()), secret: secretive(md.Output(), map[protoreflect.FullName]bool{}),
 				})
 			}
 		}

@@ -20,6 +20,9 @@ type metrics struct {
 	unlogged  prometheus.Counter
 	exemplar  atomic.Int64 // when the next one is taken, in nanoseconds since 1970
 	rated     *prometheus.CounterVec
+	cached    *prometheus.CounterVec
+	refreshed *prometheus.CounterVec
+	mirrored  *prometheus.CounterVec
 }
 
 // exemplarEvery is how often a request's trace is kept as an exemplar.
@@ -52,8 +55,17 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		rated: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gateway_rate_limited_total", Help: "Requests over a rate, by the method.",
 		}, []string{"method"}),
+		cached: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gateway_cache_total", Help: "Answers of methods whose answers are kept, by how they came: hit, stale, miss, collapsed, forced.",
+		}, []string{"how"}),
+		refreshed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gateway_cache_refreshes_total", Help: "Answers asked for anew in the background.",
+		}, []string{"result"}),
+		mirrored: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gateway_mirrored_total", Help: "Copies of calls, by what became of them: ok, failed, dropped.",
+		}, []string{"service", "result"}),
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.inFlight, m.routes, m.fetches, m.conflicts, m.refused, m.panics, m.misfits, m.unlogged, m.rated} {
+	for _, c := range []prometheus.Collector{m.requests, m.inFlight, m.routes, m.fetches, m.conflicts, m.refused, m.panics, m.misfits, m.unlogged, m.rated, m.cached, m.refreshed, m.mirrored} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}

@@ -96,7 +96,8 @@ func (x *exchange) answer(e *endpoint) {
 	o, _ := e.desc.Options().(*descriptorpb.MethodOptions)
 	shape := protocol.Shape{
 		ClientStream: e.desc.IsStreamingClient(), ServerStream: e.desc.IsStreamingServer(),
-		Safe: o.GetIdempotencyLevel() == descriptorpb.MethodOptions_NO_SIDE_EFFECTS,
+		Safe:  o.GetIdempotencyLevel() == descriptorpb.MethodOptions_NO_SIDE_EFFECTS,
+		Plain: !x.mayCompress(e), Encoder: &x.g.encoder,
 	}
 	err := x.rpc.Begin(shape)
 	var timeout time.Duration
@@ -150,14 +151,25 @@ func (x *exchange) only(c codec) (proto.Message, error) {
 
 // once makes a unary call.
 func (x *exchange) once(ctx context.Context, e *endpoint, in proto.Message, k codec) {
-	out := k.empty()
-	if err := x.send(ctx, e, in, out); err != nil {
-		x.fail(x.upstream(err))
+	encoded := func(ctx context.Context) ([]byte, error) {
+		out := k.empty()
+		if err := x.ask(ctx, e, in, out); err != nil {
+			return nil, err
+		}
+		b, _, err := k.encode(out)
+		if err != nil {
+			return nil, problem.Internal(err)
+		}
+		return b, nil
+	}
+	if x.rpc.Protocol() == "connect" && x.keeps(e) {
+		codec := string(x.rpc.Codec())
+		x.kept(ctx, e, "connect "+codec, "application/"+codec, in, encoded)
 		return
 	}
-	b, _, err := k.encode(out)
+	b, err := encoded(ctx)
 	if err != nil {
-		x.fail(problem.Internal(err))
+		x.fail(x.upstream(err))
 		return
 	}
 	if err := x.rpc.Send(b); err == nil { // else the client is gone

@@ -27,6 +27,7 @@ type endpoint struct {
 	desc     protoreflect.MethodDescriptor
 	binding  *transcode.Binding
 	policy   *policy.Policy
+	secret   bool            // the answer has a field that must not be shown
 	only     map[string]bool // the schema hashes of the instances that have the method; nil when all have it
 }
 
@@ -129,7 +130,7 @@ func (t *table) candidates(list []*offer, said policy.Overrides) []*endpoint {
 						t.leftOut[fmt.Sprintf("%s of %s: %v", md.FullName(), o.service, err)] = mistake
 						continue
 					}
-					e.policy = p
+					e.policy, e.secret = p, secretive(md.Output(), map[protoreflect.FullName]bool{})
 					e.only = havers(list, o.service, md.FullName())
 					out = append(out, e)
 				}

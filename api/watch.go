@@ -28,6 +28,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	followed := g.follow(ctx)
 	defer func() {
 		followed()
+		g.endTraffic()
 		<-watching
 		g.contract.running.Wait()
 	}()

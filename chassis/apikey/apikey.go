@@ -45,7 +45,7 @@ type Key struct {
 	Scopes []string `json:"scopes,omitempty"`
 	// Tenant is whom its owner belongs to, so that a rate may be for all of them together; empty for none. At most 255 bytes.
 	Tenant string `json:"tenant,omitempty"`
-	// Priority of its calls under overload, instead of their method's: very_low, low, medium, high or very_high; empty for the method's.
+	// Priority of its calls under overload, instead of their method's: sheddable, normal or critical; empty for the method's.
 	Priority string    `json:"priority,omitempty"`
 	Created  time.Time `json:"created"`
 	// Expires is when it ends by itself; the zero time for never.
@@ -75,8 +75,8 @@ func (k Key) Validate() error {
 		return fmt.Errorf("the key %q has more than %d scopes", k.Name, maxScopes)
 	case len(k.Tenant) > maxTenant:
 		return fmt.Errorf("the key %q has a tenant of more than %d bytes", k.Name, maxTenant)
-	case !slices.Contains([]string{"", "very_low", "low", "medium", "high", "very_high"}, k.Priority):
-		return fmt.Errorf("the key %q has the priority %.20q, which is none of very_low, low, medium, high, very_high", k.Name, k.Priority)
+	case !slices.Contains([]string{"", "sheddable", "normal", "critical"}, k.Priority):
+		return fmt.Errorf("the key %q has the priority %.20q, which is none of sheddable, normal, critical", k.Name, k.Priority)
 	case !k.Expires.IsZero() && !k.Expires.After(k.Created):
 		return fmt.Errorf("the key %q ends before it begins", k.Name)
 	}

@@ -50,6 +50,10 @@ func TestCallsGoWhereTheRouterSays(t *testing.T) {
 		{to{version: "2"}, t.Context(), 0, 10},
 		{to{version: "1"}, t.Context(), 10, 0},
 		{to{host: "main"}, metadata.NewContext(t.Context(), metadata.Metadata{"X-Host": "new"}), 0, 10},
+		{to{host: "main"}, WithVersion(t.Context(), "catalog", "2"), 0, 10},
+		{to{}, WithVersion(t.Context(), "catalog", "2"), 0, 10},
+		{to{host: "main"}, WithVersion(t.Context(), "cart", "2"), 10, 0},
+		{to{host: "new"}, WithVersion(t.Context(), "catalog", "1"), 10, 0},
 		{to{}, t.Context(), 10, 0}, // no rule: the one that is near
 	} {
 		here.Store(0)

@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/http"
@@ -65,8 +66,12 @@ func (b *builder) policy(out, done object, op Operation) {
 			out["x-timeout-seconds"] = b.info.Timeout.Seconds()
 		}
 	}
-	if r := p.Rate.Value; r.Requests > 0 {
-		out["x-ratelimit"] = object{"requests": r.Requests, "seconds": time.Duration(r.Per).Seconds(), "per": "caller"}
+	if len(p.Rate.Value) > 0 {
+		var rates []object
+		for _, r := range p.Rate.Value {
+			rates = append(rates, object{"requests": r.Requests, "seconds": time.Duration(r.Per).Seconds(), "per": cmp.Or(string(r.Scope), string(policy.Caller))})
+		}
+		out["x-ratelimit"] = rates
 		h := done["headers"].(object)
 		h["RateLimit"], h["RateLimit-Policy"] = headerRef("RateLimit"), headerRef("RateLimit-Policy")
 	}
@@ -106,7 +111,7 @@ func (b *builder) responses(op Operation, it *item, done object) object {
 			add(all, "PERMISSION_DENIED", "SCOPE_MISSING")
 		}
 	}
-	if p := op.Policy; p != nil && p.Rate.Value.Requests > 0 {
+	if p := op.Policy; p != nil && len(p.Rate.Value) > 0 {
 		add(all, "RESOURCE_EXHAUSTED", "RATE_LIMITED")
 	}
 	if len(it.names) > 0 {

@@ -20,7 +20,7 @@ func (o Overrides) OfEvent(md protoreflect.MessageDescriptor) (Policy, error) {
 	p := Policy{
 		Method: topic, Idempotency: "NO_SIDE_EFFECTS",
 		Expose: Value[bool]{From: Default}, Access: Value[Access]{From: Default}, Timeout: Value[Duration]{From: Default},
-		Rate: Value[Rate]{From: Default}, Cache: Value[Cache]{From: Default},
+		Rate: Value[Rates]{From: Default}, Cache: Value[Cache]{From: Default},
 	}
 	if said, ok := proto.GetExtension(md.Options(), cleavev1.E_Event).(*cleavev1.Event); ok && said != nil {
 		expose, public := said.GetExpose(), said.GetPublic()

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
-	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -84,9 +82,7 @@ type Policy struct {
 	Timeout Value[Duration] `json:"timeout"`
 	Rate    Value[Rates]    `json:"rate"`
 	Cache   Value[Cache]    `json:"cache"`
-	// Priority is one of Priorities.
-	Priority Value[string] `json:"priority"`
-	Mirror   Value[Mirror] `json:"mirror"`
+	Mirror  Value[Mirror]   `json:"mirror"`
 	// Idempotency is protobuf's idempotency_level, which nobody may override: it is a promise of the code.
 	Idempotency string `json:"idempotency"`
 }
@@ -105,8 +101,7 @@ type layer struct {
 	Rate    *Rates    `json:"rate"`
 	Cache   *Cache    `json:"cache"`
 
-	Priority *string `json:"priority"`
-	Mirror   *Mirror `json:"mirror"`
+	Mirror *Mirror `json:"mirror"`
 }
 
 // Of returns the policy of a method. An error says what is wrong with what its contract says; such a method must not be offered.
@@ -115,7 +110,7 @@ func (o Overrides) Of(md protoreflect.MethodDescriptor) (Policy, error) {
 	p := Policy{
 		Method: Name(md), Idempotency: level.String(),
 		Expose: Value[bool]{From: Default}, Access: Value[Access]{From: Default}, Timeout: Value[Duration]{From: Default},
-		Rate: Value[Rates]{From: Default}, Cache: Value[Cache]{From: Default}, Priority: Value[string]{"medium", Default},
+		Rate: Value[Rates]{From: Default}, Cache: Value[Cache]{From: Default},
 		Mirror: Value[Mirror]{From: Default},
 	}
 	for _, said := range []struct {
@@ -175,9 +170,6 @@ func ofContract(o *cleavev1.Policy) layer {
 		l.Timeout = duration(t)
 	}
 	l.Rate = ratesOf(o)
-	if name := enum(o.GetPriority().String(), "PRIORITY_"); name != "" {
-		l.Priority = &name
-	}
 	if m := o.GetMirror(); m != nil {
 		l.Mirror = &Mirror{Service: m.GetService(), Version: m.GetVersion(), Percent: int(m.GetPercent())}
 	}
@@ -209,9 +201,6 @@ func (p *Policy) take(l layer, from Origin) {
 	if l.Cache != nil {
 		p.Cache = Value[Cache]{*l.Cache, from}
 	}
-	if l.Priority != nil {
-		p.Priority = Value[string]{*l.Priority, from}
-	}
 	if l.Mirror != nil {
 		p.Mirror = Value[Mirror]{*l.Mirror, from}
 	}
@@ -225,8 +214,6 @@ func (l layer) validate() error {
 		return fmt.Errorf("%d scopes, more than %d", len(l.Scopes), maxScopes)
 	case l.Timeout != nil && !within(*l.Timeout, minTimeout, maxTimeout):
 		return fmt.Errorf("a timeout of %v, which is none from %v to %v", time.Duration(*l.Timeout), minTimeout, maxTimeout)
-	case l.Priority != nil && !slices.Contains(Priorities(), *l.Priority):
-		return fmt.Errorf("the priority %.20q, which is none of %s", *l.Priority, strings.Join(Priorities(), ", "))
 	case l.Cache != nil && *l.Cache != (Cache{}) &&
 		(!within(l.Cache.MaxAge, minPer, maxTime) || !within(l.Cache.StaleWhileRevalidate, 0, maxTime)):
 		return fmt.Errorf("a cache of %v and %v, which is none of %v to %v", time.Duration(l.Cache.MaxAge), time.Duration(l.Cache.StaleWhileRevalidate), minPer, maxTime)

@@ -124,9 +124,6 @@ func enum(name, prefix string) string {
 	return name
 }
 
-// Priorities are the names of how important a call is, the least important first.
-func Priorities() []string { return []string{"very_low", "low", "medium", "high", "very_high"} }
-
 // Mirror is where copies of calls go; the zero value is nowhere.
 type Mirror struct {
 	Service string `json:"service,omitempty"`

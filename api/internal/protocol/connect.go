@@ -23,7 +23,6 @@ const connectVersion = "1"
 func ConnectUnary(w http.ResponseWriter, r *http.Request, limit int64, media string) Call {
 	c := &single{base: base{w: w, r: r, max: limit}, protocol: "connect", path: r.URL.Path, timeout: connectTimeout, failure: connectFailure}
 	c.encoding = r.Header.Get("Content-Encoding")
-	c.compress = takesGzip(r.Header.Get("Accept-Encoding"))
 	switch {
 	case r.Method == http.MethodGet:
 		c.get(r.URL.Query())
@@ -56,7 +55,7 @@ func (c *single) get(query url.Values) {
 			c.refused = err
 		}
 	}
-	c.w.Header().Set("Vary", "Accept-Encoding")
+	c.w.Header().Add("Vary", "Accept-Encoding")
 }
 
 func connectVersionOf(v string) error {
@@ -108,6 +107,7 @@ func (c *connectStream) Begin(s Shape) (err error) {
 		c.w.Header().Set("Connection", "close") // what the client hasn't sent when the call ends would be the next request
 	}
 	c.compressed, c.compress, err = encodings(c.r.Header.Get("Connect-Content-Encoding"), c.r.Header.Get("Connect-Accept-Encoding"))
+	c.compress = c.compress && !s.Plain
 	return err
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 
+	"github.com/cleavehq/cleave/api/internal/compress"
 	"github.com/cleavehq/cleave/chassis/problem"
 )
 
@@ -119,5 +120,5 @@ func encodings(sent, taken string) (compressed, wants bool, err error) {
 	default:
 		return false, false, problem.Unimplemented("UNSUPPORTED_CONTENT_ENCODING", "messages may be compressed with gzip, not with %.40q", sent)
 	}
-	return compressed, takesGzip(taken), nil
+	return compressed, compress.Choose(taken, compress.Gzip) == compress.Gzip, nil
 }

@@ -51,6 +51,7 @@ func (c *grpcCall) Begin(s Shape) (err error) {
 		return unsupportedCodec(c.codec)
 	}
 	c.compressed, c.compress, err = encodings(c.r.Header.Get("Grpc-Encoding"), c.r.Header.Get("Grpc-Accept-Encoding"))
+	c.compress = c.compress && !s.Plain
 	return err
 }
 

@@ -32,7 +32,7 @@ func newMicro(b base, path, media string, message []byte) *single {
 	service, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	return &single{
 		base: b, protocol: "go-micro", path: path, media: media, message: message, encoding: b.r.Header.Get("Content-Encoding"),
-		compress: takesGzip(b.r.Header.Get("Accept-Encoding")), timeout: microTimeout,
+		timeout: microTimeout,
 		failure: func(p *problem.Error) (int, []byte) { return problem.HTTPStatus(p.Code), microErrorOf(p, service) },
 	}
 }

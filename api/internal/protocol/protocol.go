@@ -2,7 +2,7 @@
 // go-micro's RPC over HTTP. It knows frames, codecs' names, compression, deadlines and the form of errors; it knows no message and no route.
 //
 // A message is bytes here, protobuf or JSON. Those that a client sends have at most Max bytes, also after they are decompressed: gzip
-// only. What is sent back is compressed when the client takes gzip and the message has more than 1 KiB.
+// only. What is sent back is compressed when the client takes gzip, or zstd where the answer is one body, and the message has more than 1 KiB.
 package protocol
 
 import (
@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cleavehq/cleave/api/internal/compress"
 	"github.com/cleavehq/cleave/chassis/problem"
 )
 
@@ -32,6 +33,10 @@ type Shape struct {
 	ClientStream, ServerStream bool
 	// Safe says that the method has no side effects, so that a GET may call it.
 	Safe bool
+	// Plain says that what is sent must not be compressed.
+	Plain bool
+	// Encoder compresses answers that are one body; one of its own when nil.
+	Encoder *compress.Encoder
 }
 
 func (s Shape) streams() bool { return s.ClientStream || s.ServerStream }

@@ -5,9 +5,9 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
+	"github.com/cleavehq/cleave/api/internal/compress"
 	"github.com/cleavehq/cleave/chassis/problem"
 )
 
@@ -16,11 +16,11 @@ type single struct {
 	base
 	protocol string
 	path     string
-	media    string // of the answer
-	message  []byte // that stood in the address; nil for the body
-	refused  error  // what Begin says, when the request is none of this protocol
-	encoding string // of the body
-	compress bool
+	media    string          // of the answer
+	message  []byte          // that stood in the address; nil for the body
+	refused  error           // what Begin says, when the request is none of this protocol
+	encoding string          // of the body
+	coding   compress.Coding // of the answer, when it is worth it
 	timeout  func(http.Header) (time.Duration, error)
 	failure  func(*problem.Error) (status int, body []byte)
 	header   func(http.Header) // of an answer
@@ -33,6 +33,9 @@ func (c *single) Path() string     { return c.path }
 
 func (c *single) Begin(s Shape) error {
 	c.shape = s
+	if !s.Plain {
+		c.coding = compress.Choose(c.r.Header.Get("Accept-Encoding"), compress.Zstd, compress.Gzip)
+	}
 	switch {
 	case c.refused != nil:
 		return c.refused
@@ -73,9 +76,15 @@ func (c *single) Recv() ([]byte, error) {
 func (c *single) Send(message []byte) error {
 	c.answered = true
 	h := c.w.Header()
-	if c.compress && len(message) >= compressFrom {
-		message = zip(message)
-		h.Set("Content-Encoding", gzipName)
+	if c.coding != compress.Identity && len(message) >= compress.From {
+		encoder := c.shape.Encoder
+		if encoder == nil {
+			encoder = &compress.Encoder{}
+		}
+		if short, ok := encoder.Encode(c.coding, message); ok {
+			message = short
+			h.Set("Content-Encoding", string(c.coding))
+		}
 	}
 	if c.header != nil {
 		c.header(h)
@@ -107,16 +116,4 @@ func (c *single) End(err error) {
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	c.w.WriteHeader(status)
 	_, _ = c.w.Write(body) // the client may be gone
-}
-
-// takesGzip says whether a header that lists encodings has gzip in it, and not with q=0.
-func takesGzip(header string) bool {
-	for part := range strings.SplitSeq(header, ",") {
-		item, params, _ := strings.Cut(part, ";")
-		if strings.EqualFold(strings.TrimSpace(item), gzipName) {
-			params = strings.ReplaceAll(params, " ", "")
-			return params != "q=0" && params != "q=0.0" && params != "q=0.00" && params != "q=0.000"
-		}
-	}
-	return false
 }

@@ -20,7 +20,6 @@ func newTwirp(b base, media string) Call {
 		timeout: func(http.Header) (time.Duration, error) { return 0, nil }, failure: twirpFailure,
 	}
 	c.encoding = b.r.Header.Get("Content-Encoding")
-	c.compress = takesGzip(b.r.Header.Get("Accept-Encoding"))
 	switch media {
 	case "application/json":
 		c.codec = JSON

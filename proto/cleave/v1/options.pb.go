@@ -28,65 +28,6 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Priority of a method's calls.
-type Priority int32
-
-const (
-	Priority_PRIORITY_UNSPECIFIED Priority = 0
-	Priority_PRIORITY_VERY_LOW    Priority = 1
-	Priority_PRIORITY_LOW         Priority = 2
-	Priority_PRIORITY_MEDIUM      Priority = 3
-	Priority_PRIORITY_HIGH        Priority = 4
-	Priority_PRIORITY_VERY_HIGH   Priority = 5
-)
-
-// Enum value maps for Priority.
-var (
-	Priority_name = map[int32]string{
-		0: "PRIORITY_UNSPECIFIED",
-		1: "PRIORITY_VERY_LOW",
-		2: "PRIORITY_LOW",
-		3: "PRIORITY_MEDIUM",
-		4: "PRIORITY_HIGH",
-		5: "PRIORITY_VERY_HIGH",
-	}
-	Priority_value = map[string]int32{
-		"PRIORITY_UNSPECIFIED": 0,
-		"PRIORITY_VERY_LOW":    1,
-		"PRIORITY_LOW":         2,
-		"PRIORITY_MEDIUM":      3,
-		"PRIORITY_HIGH":        4,
-		"PRIORITY_VERY_HIGH":   5,
-	}
-)
-
-func (x Priority) Enum() *Priority {
-	p := new(Priority)
-	*p = x
-	return p
-}
-
-func (x Priority) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (Priority) Descriptor() protoreflect.EnumDescriptor {
-	return file_cleave_v1_options_proto_enumTypes[0].Descriptor()
-}
-
-func (Priority) Type() protoreflect.EnumType {
-	return &file_cleave_v1_options_proto_enumTypes[0]
-}
-
-func (x Priority) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use Priority.Descriptor instead.
-func (Priority) EnumDescriptor() ([]byte, []int) {
-	return file_cleave_v1_options_proto_rawDescGZIP(), []int{0}
-}
-
 // RateScope is whose calls are counted together.
 type RateScope int32
 
@@ -128,11 +69,11 @@ func (x RateScope) String() string {
 }
 
 func (RateScope) Descriptor() protoreflect.EnumDescriptor {
-	return file_cleave_v1_options_proto_enumTypes[1].Descriptor()
+	return file_cleave_v1_options_proto_enumTypes[0].Descriptor()
 }
 
 func (RateScope) Type() protoreflect.EnumType {
-	return &file_cleave_v1_options_proto_enumTypes[1]
+	return &file_cleave_v1_options_proto_enumTypes[0]
 }
 
 func (x RateScope) Number() protoreflect.EnumNumber {
@@ -141,7 +82,7 @@ func (x RateScope) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RateScope.Descriptor instead.
 func (RateScope) EnumDescriptor() ([]byte, []int) {
-	return file_cleave_v1_options_proto_rawDescGZIP(), []int{1}
+	return file_cleave_v1_options_proto_rawDescGZIP(), []int{0}
 }
 
 // Policy is what the edge does with the calls of a method. Whether a call may be sent again is idempotency_level's to say, which is
@@ -164,10 +105,8 @@ type Policy struct {
 	Cache *Cache `protobuf:"bytes,6,opt,name=cache,proto3" json:"cache,omitempty"`
 	// Further rates, which count besides rate: rate and rates are one decision, of at most 4.
 	Rates []*Rate `protobuf:"bytes,7,rep,name=rates,proto3" json:"rates,omitempty"`
-	// Under overload the lower ones are refused first. Default: PRIORITY_MEDIUM.
-	Priority Priority `protobuf:"varint,8,opt,name=priority,proto3,enum=cleave.v1.Priority" json:"priority,omitempty"`
 	// Of some calls a copy goes elsewhere, whose answer nobody waits for. For methods with NO_SIDE_EFFECTS only. Default: none.
-	Mirror        *Mirror `protobuf:"bytes,9,opt,name=mirror,proto3" json:"mirror,omitempty"`
+	Mirror        *Mirror `protobuf:"bytes,8,opt,name=mirror,proto3" json:"mirror,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -249,13 +188,6 @@ func (x *Policy) GetRates() []*Rate {
 		return x.Rates
 	}
 	return nil
-}
-
-func (x *Policy) GetPriority() Priority {
-	if x != nil {
-		return x.Priority
-	}
-	return Priority_PRIORITY_UNSPECIFIED
 }
 
 func (x *Policy) GetMirror() *Mirror {
@@ -448,6 +380,79 @@ func (x *Cache) GetStaleWhileRevalidate() *durationpb.Duration {
 	return nil
 }
 
+// Event says that a message is published, and who may hear it at the edge.
+type Event struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where it is published: the message's full name, always (chassis/events). Default the same.
+	Topic string `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
+	// Whether the edge offers the topic at all. Default false: it is for other modules only.
+	Expose bool `protobuf:"varint,2,opt,name=expose,proto3" json:"expose,omitempty"`
+	// What a listener must have been granted, all of it, as in Policy. None: whoever is known may listen.
+	Scopes []string `protobuf:"bytes,3,rep,name=scopes,proto3" json:"scopes,omitempty"`
+	// Whether anybody may listen. Excludes scopes.
+	Public        bool `protobuf:"varint,4,opt,name=public,proto3" json:"public,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Event) Reset() {
+	*x = Event{}
+	mi := &file_cleave_v1_options_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Event) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Event) ProtoMessage() {}
+
+func (x *Event) ProtoReflect() protoreflect.Message {
+	mi := &file_cleave_v1_options_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Event.ProtoReflect.Descriptor instead.
+func (*Event) Descriptor() ([]byte, []int) {
+	return file_cleave_v1_options_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Event) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *Event) GetExpose() bool {
+	if x != nil {
+		return x.Expose
+	}
+	return false
+}
+
+func (x *Event) GetScopes() []string {
+	if x != nil {
+		return x.Scopes
+	}
+	return nil
+}
+
+func (x *Event) GetPublic() bool {
+	if x != nil {
+		return x.Public
+	}
+	return false
+}
+
 var file_cleave_v1_options_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
 		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
@@ -463,6 +468,22 @@ var file_cleave_v1_options_proto_extTypes = []protoimpl.ExtensionInfo{
 		Field:         58230,
 		Name:          "cleave.v1.service",
 		Tag:           "bytes,58230,opt,name=service",
+		Filename:      "cleave/v1/options.proto",
+	},
+	{
+		ExtendedType:  (*descriptorpb.ServiceOptions)(nil),
+		ExtensionType: ([]string)(nil),
+		Field:         58231,
+		Name:          "cleave.v1.events",
+		Tag:           "bytes,58231,rep,name=events",
+		Filename:      "cleave/v1/options.proto",
+	},
+	{
+		ExtendedType:  (*descriptorpb.MessageOptions)(nil),
+		ExtensionType: (*Event)(nil),
+		Field:         58230,
+		Name:          "cleave.v1.event",
+		Tag:           "bytes,58230,opt,name=event",
 		Filename:      "cleave/v1/options.proto",
 	},
 	{
@@ -489,6 +510,19 @@ var (
 	//
 	// optional cleave.v1.Policy service = 58230;
 	E_Service = &file_cleave_v1_options_proto_extTypes[1]
+	// Full names of the messages that the service publishes as events, such as "shop.order.v1.OrderConfirmed". Reflection serves them with the
+	// service, so that the edge knows them though no method has them.
+	//
+	// repeated string events = 58231;
+	E_Events = &file_cleave_v1_options_proto_extTypes[2]
+)
+
+// Extension fields to descriptorpb.MessageOptions.
+var (
+	// What the edge does with an event.
+	//
+	// optional cleave.v1.Event event = 58230;
+	E_Event = &file_cleave_v1_options_proto_extTypes[3]
 )
 
 // Extension fields to descriptorpb.FileOptions.
@@ -496,14 +530,14 @@ var (
 	// Policy of the methods of a file whose services don't say otherwise.
 	//
 	// optional cleave.v1.Policy file = 58230;
-	E_File = &file_cleave_v1_options_proto_extTypes[2]
+	E_File = &file_cleave_v1_options_proto_extTypes[4]
 )
 
 var File_cleave_v1_options_proto protoreflect.FileDescriptor
 
 const file_cleave_v1_options_proto_rawDesc = "" +
 	"\n" +
-	"\x17cleave/v1/options.proto\x12\tcleave.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\"\xf5\x02\n" +
+	"\x17cleave/v1/options.proto\x12\tcleave.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\"\xc4\x02\n" +
 	"\x06Policy\x12\x1b\n" +
 	"\x06expose\x18\x01 \x01(\bH\x00R\x06expose\x88\x01\x01\x12\x1b\n" +
 	"\x06public\x18\x02 \x01(\bH\x01R\x06public\x88\x01\x01\x12\x16\n" +
@@ -511,9 +545,8 @@ const file_cleave_v1_options_proto_rawDesc = "" +
 	"\atimeout\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12#\n" +
 	"\x04rate\x18\x05 \x01(\v2\x0f.cleave.v1.RateR\x04rate\x12&\n" +
 	"\x05cache\x18\x06 \x01(\v2\x10.cleave.v1.CacheR\x05cache\x12%\n" +
-	"\x05rates\x18\a \x03(\v2\x0f.cleave.v1.RateR\x05rates\x12/\n" +
-	"\bpriority\x18\b \x01(\x0e2\x13.cleave.v1.PriorityR\bpriority\x12)\n" +
-	"\x06mirror\x18\t \x01(\v2\x11.cleave.v1.MirrorR\x06mirrorB\t\n" +
+	"\x05rates\x18\a \x03(\v2\x0f.cleave.v1.RateR\x05rates\x12)\n" +
+	"\x06mirror\x18\b \x01(\v2\x11.cleave.v1.MirrorR\x06mirrorB\t\n" +
 	"\a_exposeB\t\n" +
 	"\a_public\"{\n" +
 	"\x04Rate\x12\x1a\n" +
@@ -526,21 +559,21 @@ const file_cleave_v1_options_proto_rawDesc = "" +
 	"\apercent\x18\x03 \x01(\x05R\apercent\"\x8c\x01\n" +
 	"\x05Cache\x122\n" +
 	"\amax_age\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x06maxAge\x12O\n" +
-	"\x16stale_while_revalidate\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x14staleWhileRevalidate*\x8d\x01\n" +
-	"\bPriority\x12\x18\n" +
-	"\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x15\n" +
-	"\x11PRIORITY_VERY_LOW\x10\x01\x12\x10\n" +
-	"\fPRIORITY_LOW\x10\x02\x12\x13\n" +
-	"\x0fPRIORITY_MEDIUM\x10\x03\x12\x11\n" +
-	"\rPRIORITY_HIGH\x10\x04\x12\x16\n" +
-	"\x12PRIORITY_VERY_HIGH\x10\x05*k\n" +
+	"\x16stale_while_revalidate\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x14staleWhileRevalidate\"e\n" +
+	"\x05Event\x12\x14\n" +
+	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x16\n" +
+	"\x06expose\x18\x02 \x01(\bR\x06expose\x12\x16\n" +
+	"\x06scopes\x18\x03 \x03(\tR\x06scopes\x12\x16\n" +
+	"\x06public\x18\x04 \x01(\bR\x06public*k\n" +
 	"\tRateScope\x12\x1a\n" +
 	"\x16RATE_SCOPE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11RATE_SCOPE_CALLER\x10\x01\x12\x14\n" +
 	"\x10RATE_SCOPE_ROUTE\x10\x02\x12\x15\n" +
 	"\x11RATE_SCOPE_TENANT\x10\x03:K\n" +
 	"\x06method\x12\x1e.google.protobuf.MethodOptions\x18\xf6\xc6\x03 \x01(\v2\x11.cleave.v1.PolicyR\x06method:N\n" +
-	"\aservice\x12\x1f.google.protobuf.ServiceOptions\x18\xf6\xc6\x03 \x01(\v2\x11.cleave.v1.PolicyR\aservice:E\n" +
+	"\aservice\x12\x1f.google.protobuf.ServiceOptions\x18\xf6\xc6\x03 \x01(\v2\x11.cleave.v1.PolicyR\aservice:9\n" +
+	"\x06events\x12\x1f.google.protobuf.ServiceOptions\x18\xf7\xc6\x03 \x03(\tR\x06events:I\n" +
+	"\x05event\x12\x1f.google.protobuf.MessageOptions\x18\xf6\xc6\x03 \x01(\v2\x10.cleave.v1.EventR\x05event:E\n" +
 	"\x04file\x12\x1c.google.protobuf.FileOptions\x18\xf6\xc6\x03 \x01(\v2\x11.cleave.v1.PolicyR\x04fileB5Z3github.com/cleavehq/cleave/proto/cleave/v1;cleavev1b\x06proto3"
 
 var (
@@ -555,42 +588,45 @@ func file_cleave_v1_options_proto_rawDescGZIP() []byte {
 	return file_cleave_v1_options_proto_rawDescData
 }
 
-var file_cleave_v1_options_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_cleave_v1_options_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_cleave_v1_options_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_cleave_v1_options_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_cleave_v1_options_proto_goTypes = []any{
-	(Priority)(0),                       // 0: cleave.v1.Priority
-	(RateScope)(0),                      // 1: cleave.v1.RateScope
-	(*Policy)(nil),                      // 2: cleave.v1.Policy
-	(*Rate)(nil),                        // 3: cleave.v1.Rate
-	(*Mirror)(nil),                      // 4: cleave.v1.Mirror
-	(*Cache)(nil),                       // 5: cleave.v1.Cache
+	(RateScope)(0),                      // 0: cleave.v1.RateScope
+	(*Policy)(nil),                      // 1: cleave.v1.Policy
+	(*Rate)(nil),                        // 2: cleave.v1.Rate
+	(*Mirror)(nil),                      // 3: cleave.v1.Mirror
+	(*Cache)(nil),                       // 4: cleave.v1.Cache
+	(*Event)(nil),                       // 5: cleave.v1.Event
 	(*durationpb.Duration)(nil),         // 6: google.protobuf.Duration
 	(*descriptorpb.MethodOptions)(nil),  // 7: google.protobuf.MethodOptions
 	(*descriptorpb.ServiceOptions)(nil), // 8: google.protobuf.ServiceOptions
-	(*descriptorpb.FileOptions)(nil),    // 9: google.protobuf.FileOptions
+	(*descriptorpb.MessageOptions)(nil), // 9: google.protobuf.MessageOptions
+	(*descriptorpb.FileOptions)(nil),    // 10: google.protobuf.FileOptions
 }
 var file_cleave_v1_options_proto_depIdxs = []int32{
 	6,  // 0: cleave.v1.Policy.timeout:type_name -> google.protobuf.Duration
-	3,  // 1: cleave.v1.Policy.rate:type_name -> cleave.v1.Rate
-	5,  // 2: cleave.v1.Policy.cache:type_name -> cleave.v1.Cache
-	3,  // 3: cleave.v1.Policy.rates:type_name -> cleave.v1.Rate
-	0,  // 4: cleave.v1.Policy.priority:type_name -> cleave.v1.Priority
-	4,  // 5: cleave.v1.Policy.mirror:type_name -> cleave.v1.Mirror
-	6,  // 6: cleave.v1.Rate.per:type_name -> google.protobuf.Duration
-	1,  // 7: cleave.v1.Rate.scope:type_name -> cleave.v1.RateScope
-	6,  // 8: cleave.v1.Cache.max_age:type_name -> google.protobuf.Duration
-	6,  // 9: cleave.v1.Cache.stale_while_revalidate:type_name -> google.protobuf.Duration
-	7,  // 10: cleave.v1.method:extendee -> google.protobuf.MethodOptions
-	8,  // 11: cleave.v1.service:extendee -> google.protobuf.ServiceOptions
-	9,  // 12: cleave.v1.file:extendee -> google.protobuf.FileOptions
-	2,  // 13: cleave.v1.method:type_name -> cleave.v1.Policy
-	2,  // 14: cleave.v1.service:type_name -> cleave.v1.Policy
-	2,  // 15: cleave.v1.file:type_name -> cleave.v1.Policy
-	16, // [16:16] is the sub-list for method output_type
-	16, // [16:16] is the sub-list for method input_type
-	13, // [13:16] is the sub-list for extension type_name
-	10, // [10:13] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	2,  // 1: cleave.v1.Policy.rate:type_name -> cleave.v1.Rate
+	4,  // 2: cleave.v1.Policy.cache:type_name -> cleave.v1.Cache
+	2,  // 3: cleave.v1.Policy.rates:type_name -> cleave.v1.Rate
+	3,  // 4: cleave.v1.Policy.mirror:type_name -> cleave.v1.Mirror
+	6,  // 5: cleave.v1.Rate.per:type_name -> google.protobuf.Duration
+	0,  // 6: cleave.v1.Rate.scope:type_name -> cleave.v1.RateScope
+	6,  // 7: cleave.v1.Cache.max_age:type_name -> google.protobuf.Duration
+	6,  // 8: cleave.v1.Cache.stale_while_revalidate:type_name -> google.protobuf.Duration
+	7,  // 9: cleave.v1.method:extendee -> google.protobuf.MethodOptions
+	8,  // 10: cleave.v1.service:extendee -> google.protobuf.ServiceOptions
+	8,  // 11: cleave.v1.events:extendee -> google.protobuf.ServiceOptions
+	9,  // 12: cleave.v1.event:extendee -> google.protobuf.MessageOptions
+	10, // 13: cleave.v1.file:extendee -> google.protobuf.FileOptions
+	1,  // 14: cleave.v1.method:type_name -> cleave.v1.Policy
+	1,  // 15: cleave.v1.service:type_name -> cleave.v1.Policy
+	5,  // 16: cleave.v1.event:type_name -> cleave.v1.Event
+	1,  // 17: cleave.v1.file:type_name -> cleave.v1.Policy
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	14, // [14:18] is the sub-list for extension type_name
+	9,  // [9:14] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_cleave_v1_options_proto_init() }
@@ -604,9 +640,9 @@ func file_cleave_v1_options_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cleave_v1_options_proto_rawDesc), len(file_cleave_v1_options_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   4,
-			NumExtensions: 3,
+			NumEnums:      1,
+			NumMessages:   5,
+			NumExtensions: 5,
 			NumServices:   0,
 		},
 		GoTypes:           file_cleave_v1_options_proto_goTypes,

@@ -92,7 +92,7 @@ revoke the first.`,
 	c.Flags().StringArrayVar(&scopes, "scope", nil, "what it may do, such as catalog.write, catalog.* or *; may be given again")
 	c.Flags().DurationVar(&life, "expires", 0, "how long it is good for; 0: until it is revoked")
 	c.Flags().StringVar(&tenant, "tenant", "", "whom its owner belongs to, for rates that are for all of a tenant together")
-	c.Flags().StringVar(&priority, "priority", "", "of its calls under overload: very_low, low, medium, high or very_high; default: the method's")
+	c.Flags().StringVar(&priority, "priority", "", "of its calls under overload: sheddable, normal or critical; default: the method's")
 	return c
 }
 

@@ -84,7 +84,7 @@ func (se *session) policies(ctx context.Context) ([]api.Policy, error) {
 
 func (a *app) policies(list []api.Policy) error {
 	w := tabwriter.NewWriter(a.env.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "METHOD\tEXPOSED\tACCESS\tTIMEOUT\tRATE\tCACHE\tPRIORITY\tMIRROR")
+	fmt.Fprintln(w, "METHOD\tEXPOSED\tACCESS\tTIMEOUT\tRATE\tCACHE\tMIRROR")
 	for _, p := range list {
 		access := "known callers"
 		switch {
@@ -107,8 +107,8 @@ func (a *app) policies(list []api.Policy) error {
 		if p.Timeout.Value > 0 {
 			timeout = time.Duration(p.Timeout.Value).String()
 		}
-		fmt.Fprintf(w, "%s\t%t (%s)\t%s (%s)\t%s (%s)\t%s (%s)\t%s (%s)\t%s (%s)\t%s (%s)\n", p.Method, p.Expose.Value, p.Expose.From, access, p.Access.From,
-			timeout, p.Timeout.From, rate, p.Rate.From, cache, p.Cache.From, p.Priority.Value, p.Priority.From,
+		fmt.Fprintf(w, "%s\t%t (%s)\t%s (%s)\t%s (%s)\t%s (%s)\t%s (%s)\t%s (%s)\n", p.Method, p.Expose.Value, p.Expose.From, access, p.Access.From,
+			timeout, p.Timeout.From, rate, p.Rate.From, cache, p.Cache.From,
 			mirror, p.Mirror.From)
 	}
 	return w.Flush()
@@ -119,7 +119,7 @@ func (a *app) setPolicy() *cobra.Command {
 		Use: "set METHOD JSON", Short: "Override the policy of a method, or of a service's methods", Args: exactly(cobra.ExactArgs(2)),
 		Long: `set writes an override. METHOD is package.Service/Method, or package.Service/* for all of a service. JSON may have expose, public, scopes,
 timeout ("2s"), rate ({"requests": 10, "per": "1s", "scope": "caller"}, or a list of those, scope being caller, route or tenant),
-cache ({"max_age": "5s", "stale_while_revalidate": "30s"}), priority ("low") and mirror ({"version": "v2", "percent": 5}); what it doesn't
+cache ({"max_age": "5s", "stale_while_revalidate": "30s"}) and mirror ({"version": "v2", "percent": 5}); what it doesn't
 have stays as the contract says.`,
 		Example: `  cleave policy set shop.order.v1.Order/CancelOrder '{"expose": false}'` + "\n" +
 			`  cleave policy set 'shop.catalog.v1.Catalog/*' '{"rate": {"requests": 100, "per": "1s"}}'`,

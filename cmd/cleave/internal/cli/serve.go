@@ -151,9 +151,17 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 	g.Go(func() error { return own.Serve(ctx) })
 	g.Go(func() error { return guard.follow(ctx) })
 	if what.gateway {
+		as, err := identity(ctx, ids, api.Name)
+		if err != nil {
+			return err
+		}
+		copies, err := p.client(rpc.ClientConfig{Registry: reg, Log: log, Router: table}, as) // of its own: what becomes of copies must not open a circuit
+		if err != nil {
+			return err
+		}
 		conf, err := edge(s, calls, api.Config{
 			Registry: reg, Client: calls, Log: log, Metrics: metrics, Version: version().Version, Advertise: s.Advertise,
-			Admin: adminAt(s, own), Broker: b, Gate: guard.gate, Timeout: guard.patience(), Tracer: tracer.For(api.Name),
+			Admin: adminAt(s, own), Mirrors: copies, Broker: b, Gate: guard.gate, Timeout: guard.patience(), Tracer: tracer.For(api.Name),
 		})
 		if err != nil {
 			return err

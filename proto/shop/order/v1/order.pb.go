@@ -1399,7 +1399,7 @@ var File_shop_order_v1_order_proto protoreflect.FileDescriptor
 
 const file_shop_order_v1_order_proto_rawDesc = "" +
 	"\n" +
-	"\x19shop/order/v1/order.proto\x12\rshop.order.v1\x1a\x1bbuf/validate/validate.proto\x1a\x17cleave/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ashop/type/v1/address.proto\x1a\x18shop/type/v1/money.proto\"\xb1\a\n" +
+	"\x19shop/order/v1/order.proto\x12\rshop.order.v1\x1a\x1bbuf/validate/validate.proto\x1a\x17cleave/v1/options.proto\x1a\x1acleave/v1/resilience.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ashop/type/v1/address.proto\x1a\x18shop/type/v1/money.proto\"\xb1\a\n" +
 	"\vPlacedOrder\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12/\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x19.shop.order.v1.OrderStateR\x05state\x12\x17\n" +
@@ -1536,9 +1536,10 @@ const file_shop_order_v1_order_proto_rawDesc = "" +
 	"\x18REFUND_STATE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12REFUND_STATE_ASKED\x10\x01\x12\x15\n" +
 	"\x11REFUND_STATE_DONE\x10\x02\x12\x18\n" +
-	"\x14REFUND_STATE_REFUSED\x10\x032\xb3\b\n" +
-	"\x05Order\x12k\n" +
-	"\vCreateOrder\x12!.shop.order.v1.CreateOrderRequest\x1a\x1a.shop.order.v1.PlacedOrder\"\x1d\xb2\xb7\x1c\x04\b\x01\x10\x01\x82\xd3\xe4\x93\x02\x0f:\x01*\"\n" +
+	"\x14REFUND_STATE_REFUSED\x10\x032\x93\n" +
+	"\n" +
+	"\x05Order\x12q\n" +
+	"\vCreateOrder\x12!.shop.order.v1.CreateOrderRequest\x1a\x1a.shop.order.v1.PlacedOrder\"#\xb2\xb7\x1c\x04\b\x01\x10\x01·\x1c\x02 \x03\x82\xd3\xe4\x93\x02\x0f:\x01*\"\n" +
 	"/v1/orders\x12p\n" +
 	"\bGetOrder\x12\x1e.shop.order.v1.GetOrderRequest\x1a\x1a.shop.order.v1.PlacedOrder\"(\xb2\xb7\x1c\x04\b\x01\x10\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/orders/{order_id}\x90\x02\x01\x12z\n" +
 	"\n" +
@@ -1551,7 +1552,7 @@ const file_shop_order_v1_order_proto_rawDesc = "" +
 	"\n" +
 	"WatchOrder\x12 .shop.order.v1.WatchOrderRequest\x1a!.shop.order.v1.WatchOrderResponse\".\xb2\xb7\x1c\x04\b\x01\x10\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/orders/{order_id}:watch\x90\x02\x010\x01\x12~\n" +
 	"\vCancelOrder\x12!.shop.order.v1.CancelOrderRequest\x1a\x1a.shop.order.v1.PlacedOrder\"0\xb2\xb7\x1c\x02\b\x01\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/orders/{order_id}:cancel\x90\x02\x02\x12\x89\x01\n" +
-	"\vRefundOrder\x12!.shop.order.v1.RefundOrderRequest\x1a\x1a.shop.order.v1.PlacedOrder\";\xb2\xb7\x1c\x10\b\x01\x1a\forder.refund\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/orders/{order_id}:refundB8Z6github.com/cleavehq/cleave/proto/shop/order/v1;orderv1b\x06proto3"
+	"\vRefundOrder\x12!.shop.order.v1.RefundOrderRequest\x1a\x1a.shop.order.v1.PlacedOrder\";\xb2\xb7\x1c\x10\b\x01\x1a\forder.refund\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/v1/orders/{order_id}:refund\x1a\xd7\x01\xba\xb7\x1c\x1cshop.order.v1.OrderConfirmed\xba\xb7\x1c\x1cshop.order.v1.OrderCancelled\xba\xb7\x1c\x17shop.order.v1.OrderPaid\xba\xb7\x1c\x1ashop.order.v1.OrderShipped\xba\xb7\x1c\x1cshop.order.v1.OrderDelivered\xba\xb7\x1c\x1bshop.order.v1.OrderRefunded\xba\xb7\x1c\x1bshop.order.v1.OrderReturnedB8Z6github.com/cleavehq/cleave/proto/shop/order/v1;orderv1b\x06proto3"
 
 var (
 	file_shop_order_v1_order_proto_rawDescOnce sync.Once

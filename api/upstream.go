@@ -1,0 +1,50 @@
+package api
+
+import (
+	"context"
+
+	"go-micro.dev/v4/client"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/cleavehq/cleave/chassis/rpc"
+)
+
+const (
+	// reasonCrowded: UNAVAILABLE, the gateway has as many calls of the service under way as it bears, by what the gateway has learned.
+	reasonCrowded = "SERVICE_OVERLOADED"
+	// canaryHeader names a version of a service's instances that a request is meant for.
+	canaryHeader = "X-Canary"
+	// canaryScope is what its sender has to be granted; from anybody else it means nothing.
+	canaryScope = "gateway.canary"
+)
+
+// ask makes a unary call, when its turn has come: every one of the edge goes by here. A slow client that still sends its message holds nobody's
+// place. in is not changed, and is kept for as long as a copy of the call runs.
+func (x *exchange) ask(ctx context.Context, e *endpoint, in, out proto.Message) (err error) {
+	g := x.g
+	if gate := g.c.Gate; gate != nil {
+		leave, full := gate.Enter(ctx, e.service, gate.Level(e.desc, x.who.Priority))
+		if full != nil {
+			return full
+		}
+		defer func() { leave(err) }()
+	}
+	c := g.c.Client
+	opts := append(e.callOptions(), client.WithRequestTimeout(x.timeout(e)))
+	err = c.Call(ctx, c.NewRequest(e.service, e.name, in), out, opts...)
+	if m := e.policy.Mirror.Value; m.Percent > 0 {
+		g.mirrors.copied(ctx, e, m, in, x.timeout(e))
+	}
+	return err
+}
+
+// pinned returns ctx, meant for the version that the request asks for, when its sender may ask for one; the answer says that it was.
+func (x *exchange) pinned(ctx context.Context, e *endpoint) context.Context {
+	version := x.r.Header.Get(canaryHeader)
+	if version == "" || !saneID(version) || !x.who.Granted(canaryScope) {
+		return ctx
+	}
+	x.version = version
+	x.w.Header().Set(canaryHeader, version)
+	return rpc.WithVersion(ctx, e.service, version)
+}
