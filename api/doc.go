@@ -38,7 +38,8 @@
 // request still runs is 409 with Retry-After. And Authorization, when it is an access token that was verified, or when no issuer is known; and
 // who calls, under Cleave-Caller- (package authn). And X-Forwarded-For, which is the gateway's own word: the client's IP address, when the peer
 // has a public one, or when it has a private one, as a proxy has, and says whom it speaks for. And X-Session, when it is 1 to 128 visible ASCII
-// characters: no module looks at it; a rule of the topology may keep its calls on one side (topology.Rule.Sticky). No other header becomes
+// characters: no module looks at it; a rule of the topology may keep its calls on one side (topology.Rule.Sticky). Of a public method whose answer
+// is kept (docs/traffic.md) none of this goes but the request id and the trace: it is asked for as nobody. No other header becomes
 // metadata: nothing a client sends can pass for something a module said.
 //
 // # Limits
@@ -54,6 +55,9 @@
 //	idle time      2 min    of a connection between requests
 //	call           10 s     Timeout, of a unary call; over it 504
 //	in flight      4,096    MaxInFlight requests; over it 503 with Retry-After
+//	a service      learned  unary calls of it at once, 64 to 2,000 (MaxCalls); over it they wait 1 s, then 503 with Retry-After
+//	kept answers   64 MiB   MaxCache, each at most 1 MiB
+//	copies         64       at once; over it none is made
 //	streams        4,096    MaxStreams open ones, which are not among those; over it 503
 //	heartbeat      15 s     Heartbeat, of a stream that says nothing
 //	slow client    10 s     of one message of a stream: it is told, and dropped
