@@ -22,7 +22,7 @@ import (
 
 const (
 	width, height = 1280, 1500
-	limit         = 90 * time.Second
+	limit         = 4 * time.Minute
 )
 
 var binary harness.Bin //nolint:gochecknoglobals // built once for the package, TestMain removes it
