@@ -110,7 +110,7 @@ func run(ctx context.Context, args []string) (err error) {
 	if p.output == "figures" {
 		return stat.Print(os.Stdout, figures(rows, alone))
 	}
-	return print(os.Stdout, rows, alone)
+	return show(os.Stdout, rows, alone)
 }
 
 // children are the programs that this one runs as processes of their own, by their first argument.

@@ -17,8 +17,8 @@ func find(rows []row, name string) (row, bool) {
 	return rows[i], true
 }
 
-// print prints the table. A ratio is what ours has of the other's: of requests more is better, of processor time less.
-func print(w io.Writer, rows []row, alone *transcoding) error {
+// show prints the table. A ratio is what ours has of the other's: of requests more is better, of processor time less.
+func show(w io.Writer, rows []row, alone *transcoding) error {
 	mine, _ := find(rows, ours)
 	out := [][]string{{"gateway", "req/s", "p50 ms", "p99 ms", "CPU us/req", "ours: x req/s", "x CPU"}}
 	for _, r := range rows {
