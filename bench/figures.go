@@ -16,6 +16,11 @@ func (r results) figures() []stat.Figure {
 	add := func(name string, value float64, unit string) {
 		out = append(out, stat.Figure{Name: name, Value: value, Unit: unit})
 	}
+	if r.telemetry != nil {
+		rate, cpu := telemetryCost(r.telemetry)
+		add("telemetry_on_vs_off_throughput", rate, "ratio")
+		add("telemetry_on_vs_off_cpu", cpu, "ratio")
+	}
 	calls := func(stack string, at int) medians { return medianOf(stack, r.calls[stack][at]) }
 	if r.calls != nil {
 		lane, raw, micro := calls("cleave-lane", 128), calls("grpc-go", 128), calls("go-micro-grpc", 128)

@@ -4,7 +4,7 @@
 //
 //	go -C bench run .                              all stacks, three rounds (about seven minutes)
 //	go -C bench run . -stacks grpc-go,cleave-lane  some
-//	go -C bench run . -what streams                a part: calls, streams, direct
+//	go -C bench run . -what streams                a part: calls, streams, direct, telemetry (which is not run unless it is named)
 //	go -C bench run . -o figures -quick            what test/prove reads (about three minutes)
 //
 // Absolute figures are of this machine at this moment; the ratios of one run are what it tells.
@@ -102,7 +102,7 @@ func parse(args []string) (plan, error) {
 		}
 	}
 	for _, w := range p.what {
-		if w != partCalls && w != partStreams && w != partDirect {
+		if !slices.Contains([]string{partCalls, partStreams, partDirect, partTelemetry}, w) {
 			return p, fmt.Errorf("-what %q", w)
 		}
 	}
@@ -141,6 +141,8 @@ type results struct {
 	streams map[string]map[int][]turn // by stack and streams at once
 	backlog map[string]backlog
 	direct  map[string][]each // by mode
+
+	telemetry map[string]map[int][]turn // off and on
 }
 
 // streamsAt are how many streams run at once.
@@ -149,6 +151,11 @@ func streamsAt() []int { return []int{1, 16} }
 func (p plan) measure() (r results, err error) {
 	if slices.Contains(p.what, partDirect) {
 		if r.direct, err = tightly(p.rounds, p.turn); err != nil {
+			return r, err
+		}
+	}
+	if slices.Contains(p.what, partTelemetry) {
+		if r.telemetry, err = p.observed(); err != nil {
 			return r, err
 		}
 	}
@@ -172,6 +179,11 @@ func (p plan) measure() (r results, err error) {
 func (r results) print(w io.Writer, p plan) error {
 	if len(r.calls) > 0 {
 		if err := printCalls(w, r.calls, p.at, p.base); err != nil {
+			return err
+		}
+	}
+	if len(r.telemetry) > 0 {
+		if err := printTelemetry(w, r.telemetry); err != nil {
 			return err
 		}
 	}

@@ -36,7 +36,7 @@ func stacks() []stack {
 }
 
 func find(name string) (stack, bool) {
-	for _, s := range stacks() {
+	for _, s := range append(stacks(), observedStacks()...) {
 		if s.name == name {
 			return s, true
 		}

@@ -1108,11 +1108,11 @@ const file_shop_payment_v1_payment_proto_rawDesc = "" +
 	"\border_id\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\xb0\x01\x01R\aorderId\"z\n" +
 	"\x14ListPaymentsResponse\x12:\n" +
 	"\bpayments\x18\x01 \x03(\v2\x1e.shop.payment.v1.PaymentRecordR\bpayments\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb2\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb5\x01\n" +
 	"\x10AuthorizeRequest\x12#\n" +
 	"\border_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\aorderId\x123\n" +
-	"\x06amount\x18\x02 \x01(\v2\x13.shop.type.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12D\n" +
-	"\rpayment_token\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\xff\x012\x13^tok_[A-Za-z0-9_]+$R\fpaymentToken\"9\n" +
+	"\x06amount\x18\x02 \x01(\v2\x13.shop.type.v1.MoneyB\x06\xbaH\x03\xc8\x01\x01R\x06amount\x12G\n" +
+	"\rpayment_token\x18\x03 \x01(\tB\"\xbaH\x1cr\x1a\x10\x01\x18\xff\x012\x13^tok_[A-Za-z0-9_]+$\x80\x01\x01R\fpaymentToken\"9\n" +
 	"\x0eCaptureRequest\x12'\n" +
 	"\n" +
 	"payment_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\tpaymentId\"6\n" +
