@@ -30,11 +30,10 @@ func arrivalOf(req server.Request) arrival {
 
 // traced makes a remote call within a span of its own, when ctx has a tracer. A direct call has the server's span alone.
 func (c *Client) traced(ctx context.Context, req client.Request, call func(context.Context) error) error {
-	ctx, span := telemetry.Start(ctx, req.Endpoint(), telemetry.Client)
+	ctx, span := telemetry.StartCall(ctx, req.Service(), req.Endpoint())
 	if span == nil {
 		return call(ctx)
 	}
-	span.Set("peer.service", req.Service())
 	err := call(ctx)
 	span.Done(err)
 	return err

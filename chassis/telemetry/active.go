@@ -64,6 +64,15 @@ func Start(ctx context.Context, name string, kind Kind) (context.Context, *Activ
 	return t.begin(ctx, trace.SpanContextFromContext(ctx), name, kind)
 }
 
+// StartCall begins the client's span of a call of service, as Start does.
+func StartCall(ctx context.Context, service, name string) (context.Context, *Active) {
+	ctx, a := Start(ctx, name, Client)
+	if a != nil {
+		a.span.Peer = service // nobody else has it yet
+	}
+	return ctx, a
+}
+
 // StartIn is Start where there is a trace already: without one there is no span.
 func StartIn(ctx context.Context, name string, kind Kind) (context.Context, *Active) {
 	if !trace.SpanContextFromContext(ctx).IsValid() {

@@ -52,6 +52,8 @@ type SpanData struct {
 	// Service is who did the work: a module, or the gateway.
 	Service string
 	Name    string
+	// Peer is the service that was called; of a client's span.
+	Peer string
 	// Code is what went wrong: a gRPC code such as NotFound, or what a database calls it; empty when nothing did.
 	Code  string
 	Start int64 // nanoseconds since 1970
@@ -119,6 +121,9 @@ func (s *SpanData) JSON(host string) SpanJSON {
 // Attributes are those that were set, and those that a flag stands for.
 func (s *SpanData) Attributes() []Attr {
 	out := s.Attrs[:len(s.Attrs):len(s.Attrs)]
+	if s.Peer != "" {
+		out = append(out, Attr{"peer.service", s.Peer})
+	}
 	if s.Direct {
 		out = append(out, Attr{"cleave.direct", "true"})
 	}

@@ -1,5 +1,5 @@
 // Package otlp sends spans and metrics to a collector by OTLP over HTTP, https://opentelemetry.io/docs/specs/otlp/#otlphttp, with
-// OpenTelemetry's own exporters: they compress, try again and wait as a collector asks them to. What Config doesn't say they take from the
+// OpenTelemetry's own exporters: they compress, unless the collector is on this machine, try again and wait as a collector asks them to. What Config doesn't say they take from the
 // environment as OpenTelemetry has it: OTEL_EXPORTER_OTLP_HEADERS, OTEL_EXPORTER_OTLP_CERTIFICATE and so on.
 //
 // # Limits
@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"strings"
 	"time"
@@ -44,6 +45,16 @@ func (c Config) base() (string, error) {
 	return strings.TrimRight(c.Endpoint, "/"), nil
 }
 
+// near says that the collector is on this machine: compressing would cost more than it saves.
+func (c Config) near() bool {
+	u, err := url.Parse(c.Endpoint)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+}
+
 // Spans sends spans. It is a telemetry.Exporter.
 type Spans struct {
 	c    Config
@@ -58,8 +69,12 @@ func NewSpans(ctx context.Context, c Config) (*Spans, error) {
 	if err != nil {
 		return nil, err
 	}
+	how := otlptracehttp.GzipCompression
+	if c.near() {
+		how = otlptracehttp.NoCompression
+	}
 	s := &Spans{c: c, http: otlptracehttp.NewClient(
-		otlptracehttp.WithEndpointURL(base+"/v1/traces"), otlptracehttp.WithCompression(otlptracehttp.GzipCompression), otlptracehttp.WithTimeout(exportTime),
+		otlptracehttp.WithEndpointURL(base+"/v1/traces"), otlptracehttp.WithCompression(how), otlptracehttp.WithTimeout(exportTime),
 	)}
 	if err := s.http.Start(ctx); err != nil {
 		return nil, fmt.Errorf("otlp: %w", err)
