@@ -20,6 +20,8 @@
 // reached by WebSocket. The same port speaks gRPC, gRPC-Web, Connect, Twirp and go-micro's RPC, for each method that is offered, over HTTP/1.1
 // and HTTP/2. docs/edge.md has the protocols, the frames and what an error is in each of them.
 //
+// The topics of the broker are below /events, and webhooks that become events below /hooks; docs/topics.md has them.
+//
 // # Who may call
 //
 // A method's policy, which stands in its contract and which operators may override, says whether it is offered and to whom; the caller is known by

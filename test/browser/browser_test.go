@@ -44,6 +44,8 @@ type visitor struct {
 	t   *testing.T
 	ctx context.Context
 	key string
+
+	last seen
 }
 
 func visit(t *testing.T, url, key string) *visitor {
@@ -57,7 +59,7 @@ func visit(t *testing.T, url, key string) *visitor {
 	if err := chromedp.Do(ctx, chromedp.Navigate(url)); err != nil {
 		t.Fatalf("start Chromium: %v", err)
 	}
-	return &visitor{t, ctx, key}
+	return &visitor{t: t, ctx: ctx, key: key}
 }
 
 // eval runs a script of the page, waits for its promise, and returns what it comes to.
@@ -74,12 +76,11 @@ func eval[T any](v *visitor, script string) T {
 
 func (v *visitor) until(what string, ok func(seen) bool) seen {
 	v.t.Helper()
-	var last seen
 	harness.Eventually(v.t, patience, what, func() bool {
-		last = eval[seen](v, "seen")
-		return ok(last)
+		v.last = eval[seen](v, "seen")
+		return ok(v.last)
 	})
-	return last
+	return v.last
 }
 
 func TestABrowser(t *testing.T) {
@@ -105,6 +106,11 @@ func TestABrowser(t *testing.T) {
 	first := gateway()
 	_, sku, _, _ := s.InStock(t)
 	v := visit(t, site.URL, s.Key)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the page saw %+v", v.last)
+		}
+	})
 	address, err := json.Marshal(harness.Address())
 	if err != nil {
 		t.Fatal(err)
@@ -158,7 +164,4 @@ func TestABrowser(t *testing.T) {
 	harness.Figure(t, "edge_browser_events_twice", float64(twice+len(after.WatchIDs)-len(ids)), 0, "events")
 	harness.Figure(t, "edge_browser_errors", float64(len(after.Errors)), 0, "frames")
 	harness.Figure(t, "edge_browser_back_after", back.Seconds(), 60, "s")
-	if t.Failed() {
-		t.Logf("the page saw %+v", after)
-	}
 }

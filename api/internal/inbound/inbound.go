@@ -56,19 +56,20 @@ type Hook struct {
 	Rate policy.Rate `json:"rate,omitzero"`
 }
 
-var (
-	namePattern  = func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`) }
-	topicPattern = func() *regexp.Regexp {
-		return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$`)
-	}
-	envPattern    = func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`) }
-	headerPattern = func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`) }
+// matches says that a text is what a pattern says; hooks are read rarely.
+func matches(pattern, text string) bool { return regexp.MustCompile(pattern).MatchString(text) }
+
+const (
+	namePattern   = `^[a-z0-9][a-z0-9_-]{0,62}$`
+	topicPattern  = `^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$`
+	envPattern    = `^[A-Za-z_][A-Za-z0-9_]*$`
+	headerPattern = `^[A-Za-z0-9-]{1,64}$`
 )
 
 // Parse reads what an operator wrote, and says what is wrong with it.
 func Parse(name string, document []byte) (Hook, error) {
 	h := Hook{Scheme: Standard, MaxBody: defaultBody, Rate: policy.Rate{Requests: defaultRate, Per: policy.Duration(time.Second)}}
-	if !namePattern().MatchString(name) {
+	if !matches(namePattern, name) {
 		return h, errors.New("the name is not 1 to 63 of a-z, 0-9, _ and -")
 	}
 	if len(document) > maxDocument {
@@ -90,13 +91,13 @@ func Parse(name string, document []byte) (Hook, error) {
 
 func (h Hook) validate() error {
 	switch {
-	case !topicPattern().MatchString(h.Topic) || len(h.Topic) > 200:
+	case !matches(topicPattern, h.Topic) || len(h.Topic) > 200:
 		return fmt.Errorf("the topic %q is no name of an event, such as shop.order.v1.OrderPaid", h.Topic)
 	case h.Scheme != Standard && h.Scheme != HMAC:
 		return fmt.Errorf("the scheme %q is neither %s nor %s", h.Scheme, Standard, HMAC)
 	case h.Scheme == Standard && h.Header != "":
 		return fmt.Errorf("header is for %s only", HMAC)
-	case h.Header != "" && !headerPattern().MatchString(h.Header):
+	case h.Header != "" && !matches(headerPattern, h.Header):
 		return fmt.Errorf("%q is no name of a header", h.Header)
 	case len(h.KeyField) > 200 || strings.HasPrefix(h.KeyField, ".") || strings.HasSuffix(h.KeyField, ".") || strings.Contains(h.KeyField, ".."):
 		return fmt.Errorf("the key_field %q is no path, such as data.id", h.KeyField)
@@ -109,7 +110,7 @@ func (h Hook) validate() error {
 	}
 	for _, s := range h.Secrets {
 		kind, at, _ := strings.Cut(s, ":")
-		if !(kind == "env" && envPattern().MatchString(at)) && !(kind == "file" && filepath.IsAbs(at)) {
+		if !(kind == "env" && matches(envPattern, at)) && !(kind == "file" && filepath.IsAbs(at)) {
 			return errors.New("a secret says where it is, env:NAME or file:/path, and is never here itself") // and is not shown, should it be one
 		}
 	}

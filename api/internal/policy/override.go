@@ -54,7 +54,7 @@ func Check(key string, document []byte) error {
 
 func parse(key string, b []byte) (layer, error) {
 	var l layer
-	if !regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]*(/([A-Za-z_][A-Za-z0-9_]*|\*))?$`).MatchString(key) {
+	if !regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]*(/([A-Za-z_][A-Za-z0-9_]*|\*)|\.[A-Za-z0-9_]+)$`).MatchString(key) {
 		return l, errors.New("the key is not package.Service/Method, package.Service/* or the package.Message of an event")
 	}
 	if len(b) > maxOverride {

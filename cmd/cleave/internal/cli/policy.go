@@ -117,7 +117,8 @@ func (a *app) policies(list []api.Policy) error {
 func (a *app) setPolicy() *cobra.Command {
 	return &cobra.Command{
 		Use: "set METHOD JSON", Short: "Override the policy of a method, or of a service's methods", Args: exactly(cobra.ExactArgs(2)),
-		Long: `set writes an override. METHOD is package.Service/Method, or package.Service/* for all of a service. JSON may have expose, public, scopes,
+		Long: `set writes an override. METHOD is package.Service/Method, package.Service/* for all of a service, or package.Message for the
+topic of an event (expose, public, scopes and rate only). JSON may have expose, public, scopes,
 timeout ("2s"), rate ({"requests": 10, "per": "1s", "scope": "caller"}, or a list of those, scope being caller, route or tenant),
 cache ({"max_age": "5s", "stale_while_revalidate": "30s"}) and mirror ({"version": "v2", "percent": 5}); what it doesn't
 have stays as the contract says.`,

@@ -142,8 +142,8 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 		guard.instances.Store(&instances{raw.Instances})
 		calls = guard.wrap(inject.Client(api.Name, raw))
 	}
-	if what.gateway && b == nil && s.Broker != noBroker {
-		if b, _, brokerIs, err = p.broker(s, log); err != nil {
+	if what.gateway && len(what.modules) == 0 {
+		if b, brokerIs, err = p.gatewayBroker(ctx, s, log); err != nil {
 			return err
 		}
 	}

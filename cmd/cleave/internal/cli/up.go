@@ -89,7 +89,7 @@ func (a *app) gateway() *cobra.Command {
 	adminFlag(c.Flags())
 	c.Flags().String("advertise", "", "host that others reach this one at; default the one it listens on")
 	c.Flags().String("data-dir", defaults().Data.Dir, "folder where API keys, policy overrides and hooks are, without Consul")
-	c.Flags().String("broker", noBroker, "broker of the topics and hooks at the edge: nats://host:4222, amqp://host:5672 or none")
+	c.Flags().String("broker", noBroker, "broker of the topics and hooks at the edge: nats://host:4222, amqp://host:5672, embedded (in a host on the same data) or none")
 	gatewayFlags(c.Flags())
 	return c
 }
