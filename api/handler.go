@@ -29,7 +29,7 @@ const (
 	reasonNotReady  = "NOT_READY"
 )
 
-// Handler serves the routes, and beside them /, /openapi.json, /healthz and /readyz. What those who run the gateway read is AdminHandlers'.
+// Handler serves the routes, and beside them /, /docs, /openapi.json, /asyncapi.json, /mcp, /events, /hooks, /healthz and /readyz. What those who run the gateway read is AdminHandlers'.
 func (g *Gateway) Handler() http.Handler { return g.handle((*exchange).serve) }
 
 // handle guards whatever serves requests: it counts them, and answers when serve panics.
@@ -149,13 +149,17 @@ func saneID(id string) bool {
 const (
 	indexPage    = "/"
 	openapiPage  = "/openapi.json"
+	asyncapiPage = "/asyncapi.json"
+	docsPage     = "/docs"
+	docsScript   = "/docs/reference.js"
+	docsStyle    = "/docs/reference.css"
 	mcpPath      = "/mcp"
 	livenessPage = "/healthz"
 	readyPage    = "/readyz"
 )
 
 func ownPages() []string {
-	return []string{indexPage, openapiPage, livenessPage, readyPage, mcpPath, eventsPage}
+	return []string{indexPage, openapiPage, livenessPage, readyPage, mcpPath, eventsPage, asyncapiPage, docsPage, docsScript, docsStyle}
 }
 
 // isOwn says that a path, or a template's shape, is the gateway's.
@@ -194,6 +198,10 @@ func (x *exchange) serve() {
 		x.own(x.index)
 	case openapiPage:
 		x.own(x.document)
+	case asyncapiPage:
+		x.own(x.events)
+	case docsPage, docsScript, docsStyle:
+		x.own(x.reference)
 	case mcpPath:
 		x.mcp()
 	case eventsPage:

@@ -23,20 +23,26 @@ func (g *Gateway) info() openapi.Info {
 
 // document sends /openapi.json.
 func (x *exchange) document() {
+	x.sendDocument("application/vnd.oai.openapi+json;version=3.1", func(t *table) ([]byte, string) { return t.openapi, t.etag })
+}
+
+// sendDocument sends a document of the routes, or says that it is the one that the client has.
+func (x *exchange) sendDocument(media string, of func(*table) (doc []byte, etag string)) {
 	t := x.g.table.Load()
 	if t == nil {
 		x.fail(problem.Unavailable(reasonNotReady, "the registry has not answered yet"))
 		return
 	}
+	doc, etag := of(t)
 	h := x.w.Header()
-	h.Set("ETag", t.etag)
+	h.Set("ETag", etag)
 	h.Set("Cache-Control", "no-cache") // ask whether it has changed
-	if slices.Contains(strings.Split(strings.ReplaceAll(x.r.Header.Get("If-None-Match"), " ", ""), ","), t.etag) {
+	if slices.Contains(strings.Split(strings.ReplaceAll(x.r.Header.Get("If-None-Match"), " ", ""), ","), etag) {
 		x.w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	h.Set("Content-Type", "application/vnd.oai.openapi+json;version=3.1")
-	_, _ = x.w.Write(t.openapi)
+	h.Set("Content-Type", media)
+	_, _ = x.w.Write(doc)
 }
 
 // indexRoute is a line of the first page.
@@ -69,7 +75,7 @@ func (x *exchange) index() {
 		Version string       `json:"version"`
 		Links   []string     `json:"links"`
 		Routes  []indexRoute `json:"routes"`
-	}{x.g.c.Version, []string{openapiPage, livenessPage, readyPage}, routes}
+	}{x.g.c.Version, []string{docsPage, openapiPage, asyncapiPage, mcpPath, livenessPage, readyPage}, routes}
 	x.w.Header().Set("Vary", "Accept")
 	if strings.Contains(x.r.Header.Get("Accept"), "text/html") {
 		x.page(data)

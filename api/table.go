@@ -28,6 +28,7 @@ type endpoint struct {
 	binding  *transcode.Binding
 	policy   *policy.Policy
 	secret   bool            // the answer has a field that must not be shown
+	rule     int             // which of the method's, from 0
 	only     map[string]bool // the schema hashes of the instances that have the method; nil when all have it
 }
 
@@ -45,6 +46,8 @@ type table struct {
 	etag      string
 	offers    []*offer         // of which it is made
 	policies  []*policy.Policy // of every method and event that is in a contract, exposed or not
+	asyncapi  []byte
+	asyncTag  string
 	tools     tools
 	topics    map[string]*topicOf
 }
@@ -81,11 +84,12 @@ func newTable(list []*offer, before *table, info openapi.Info, said policy.Overr
 		if e.desc.IsStreamingClient() {
 			continue // a WebSocket is no operation of OpenAPI
 		}
-		ops = append(ops, openapi.Operation{Service: e.service, Method: e.method, Template: e.template, Desc: e.desc, Binding: e.binding, Policy: e.policy})
+		ops = append(ops, openapi.Operation{Service: e.service, Method: e.method, Template: e.template, Desc: e.desc, Binding: e.binding, Policy: e.policy, Rule: e.rule})
 	}
-	var err error
-	t.openapi, t.etag, err = openapi.Document(info, ops)
-	return t, err
+	var errs [2]error
+	t.openapi, t.etag, errs[0] = openapi.Document(info, ops)
+	t.asyncapi, t.asyncTag, errs[1] = openapi.Events(info, t.exposedEvents(list))
+	return t, errors.Join(errs[:]...)
 }
 
 func owned(t *table, e *endpoint) int {
@@ -124,13 +128,14 @@ func (t *table) candidates(list []*offer, said policy.Overrides) []*endpoint {
 				if p == nil || !p.Expose.Value {
 					continue
 				}
-				for _, rule := range schema.Rules(md) {
+				for i, rule := range schema.Rules(md) {
 					e, err := newEndpoint(o, md, rule)
 					if err != nil {
 						t.leftOut[fmt.Sprintf("%s of %s: %v", md.FullName(), o.service, err)] = mistake
 						continue
 					}
 					e.policy, e.secret = p, secretive(md.Output(), map[protoreflect.FullName]bool{})
+					e.policy, e.rule = p, i
 					e.only = havers(list, o.service, md.FullName())
 					out = append(out, e)
 				}

@@ -22,7 +22,9 @@ type Client struct {
 	// Insisted counts what was sent again.
 	Insisted *atomic.Int64
 	// Key is the API key that goes with each request that has no credential of its own; empty for a guest.
-	Key  string
+	Key string
+	// Seen hears of every answer; nil for nobody.
+	Seen func(req *http.Request, status int, header http.Header, body []byte)
 	http *http.Client
 }
 
@@ -124,6 +126,9 @@ func (c *Client) Send(req *http.Request, out any) (int, error) {
 	b, err := io.ReadAll(rsp.Body)
 	if err != nil {
 		return rsp.StatusCode, err
+	}
+	if c.Seen != nil {
+		c.Seen(req, rsp.StatusCode, rsp.Header, b)
 	}
 	return rsp.StatusCode, decode(req, rsp.StatusCode, b, out)
 }

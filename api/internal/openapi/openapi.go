@@ -40,6 +40,8 @@ type Operation struct {
 	Desc     protoreflect.MethodDescriptor
 	Binding  *transcode.Binding
 	Policy   *policy.Policy
+	// Rule is which of its method's rules it is, from 0.
+	Rule int
 }
 
 type object = map[string]any
@@ -54,7 +56,7 @@ const about = "The routes of the modules that are running now, as they tell them
 
 // Document writes the document, and its ETag. A method that OpenAPI has no name for is left out.
 func Document(info Info, ops []Operation) (doc []byte, etag string, err error) {
-	b := &builder{prefix: inComponents, schemas: object{"Problem": problemSchema()}, answers: object{}, ids: map[string]int{}, info: info}
+	b := &builder{prefix: inComponents, schemas: object{"Problem": problemSchema()}, answers: object{}, ids: map[string]bool{}, info: info}
 	paths, items := object{}, map[string]*item{}
 	tags := map[string]string{}
 	for _, op := range ops {
@@ -102,9 +104,10 @@ func named(method string) bool {
 
 type builder struct {
 	prefix  string // of a reference to a schema
+	lax     bool   // rules are not looked at
 	schemas object
 	answers object // responses by name
-	ids     map[string]int
+	ids     map[string]bool
 	info    Info
 }
 
@@ -114,10 +117,7 @@ func ID(md protoreflect.MethodDescriptor) string {
 }
 
 func (b *builder) operation(op Operation, it *item) object {
-	id := ID(op.Desc)
-	if b.ids[id]++; b.ids[id] > 1 { // an additional binding
-		id += "_" + strconv.Itoa(b.ids[id])
-	}
+	id := b.id(op)
 	schema := b.response(op)
 	content := object{"application/json": b.withExample(schema)}
 	if op.Desc.IsStreamingServer() {
@@ -148,13 +148,29 @@ func (b *builder) operation(op Operation, it *item) object {
 	case bind.Whole:
 		out["requestBody"] = b.body(b.without(op.Desc.Input(), bind.Vars))
 	case bind.Body != nil && op.Method == http.MethodPatch && bind.Body[0].Message() != nil && !bind.Body[0].IsList():
-		out["requestBody"] = b.body(b.properties(bind.Body[0].Message(), nil, false))
+		out["requestBody"] = b.body(b.unruled(bind.Body[0], func() object { return b.properties(bind.Body[0].Message(), nil, false) }))
 	case bind.Body != nil:
 		out["requestBody"] = b.body(b.field(bind.Body[0]))
 	}
 	b.policy(out, done, op)
 	paged(out, op.Desc)
 	return out
+}
+
+// id is the name of an operation: the method's, with a number for an additional binding. Of two methods of one name, of different packages, the
+// second has the whole name.
+func (b *builder) id(op Operation) string {
+	suffix := ""
+	if op.Rule > 0 {
+		suffix = "_" + strconv.Itoa(op.Rule+1)
+	}
+	id := ID(op.Desc) + suffix
+	for b.ids[id] {
+		id = strings.ReplaceAll(string(op.Desc.FullName()), ".", "_") + suffix
+		suffix += "_"
+	}
+	b.ids[id] = true
+	return id
 }
 
 // summary is the first sentence of what a method says of itself, without its name before it.

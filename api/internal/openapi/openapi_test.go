@@ -35,8 +35,10 @@ func operations(t *testing.T, files ...protoreflect.FileDescriptor) []Operation 
 	for _, fd := range files {
 		sd := fd.Services().Get(0)
 		for i := range sd.Methods().Len() {
-			for _, rule := range schema.Rules(sd.Methods().Get(i)) {
-				out = append(out, operation(t, sd.Methods().Get(i), rule))
+			for n, rule := range schema.Rules(sd.Methods().Get(i)) {
+				op := operation(t, sd.Methods().Get(i), rule)
+				op.Rule = n
+				out = append(out, op)
 			}
 		}
 	}

@@ -17,11 +17,25 @@ func (b *builder) message(md protoreflect.MessageDescriptor) object {
 		return s
 	}
 	name := string(md.FullName())
+	if b.lax {
+		name += unchecked
+	}
 	if _, ok := b.schemas[name]; !ok {
 		b.schemas[name] = object{} // so that a message within itself ends
 		b.schemas[name] = b.properties(md, nil, true)
 	}
 	return object{"$ref": b.prefix + name}
+}
+
+// unchecked is the end of the name of a message's schema without any of its rules.
+const unchecked = ".Unchecked"
+
+// unruled makes schemas without rules while fn runs, when the rules of a field are not to be looked at, nor those of what is in it.
+func (b *builder) unruled(fd protoreflect.FieldDescriptor, fn func() object) object {
+	before := b.lax
+	b.lax = b.lax || rules(fd).GetIgnore() == validate.Ignore_IGNORE_ALWAYS
+	defer func() { b.lax = before }()
+	return fn()
 }
 
 // properties is the schema of a message without the fields that are left out. demanding says whether what must be given is required: a PATCH
@@ -42,7 +56,7 @@ func (b *builder) properties(md protoreflect.MessageDescriptor, without func(pro
 			s["deprecated"] = true
 		}
 		props[fd.JSONName()] = s
-		if demanding && needed(fd) {
+		if demanding && !b.lax && needed(fd) {
 			required = append(required, fd.JSONName())
 		}
 	}
@@ -51,7 +65,7 @@ func (b *builder) properties(md protoreflect.MessageDescriptor, without func(pro
 		s["required"] = required
 	}
 	if !left {
-		oneofs(s, md, demanding)
+		oneofs(s, md, demanding && !b.lax)
 	}
 	if text := comment(md); text != "" {
 		s["description"] = text
@@ -128,8 +142,12 @@ func needed(fd protoreflect.FieldDescriptor) bool {
 
 // field is the schema of a field's JSON.
 func (b *builder) field(fd protoreflect.FieldDescriptor) object {
+	return b.unruled(fd, func() object { return b.ruled(fd) })
+}
+
+func (b *builder) ruled(fd protoreflect.FieldDescriptor) object {
 	r := rules(fd)
-	if r.GetIgnore() == validate.Ignore_IGNORE_ALWAYS {
+	if b.lax {
 		r = nil
 	}
 	switch {

@@ -992,12 +992,12 @@ var File_shop_cart_v1_cart_proto protoreflect.FileDescriptor
 
 const file_shop_cart_v1_cart_proto_rawDesc = "" +
 	"\n" +
-	"\x17shop/cart/v1/cart.proto\x12\fshop.cart.v1\x1a\x1bbuf/validate/validate.proto\x1a\x17cleave/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bshop/pricing/v1/quote.proto\x1a\x18shop/type/v1/money.proto\"\xff\x02\n" +
+	"\x17shop/cart/v1/cart.proto\x12\fshop.cart.v1\x1a\x1bbuf/validate/validate.proto\x1a\x17cleave/v1/options.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bshop/pricing/v1/quote.proto\x1a\x18shop/type/v1/money.proto\"\x87\x03\n" +
 	"\fShoppingCart\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12-\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x17.shop.cart.v1.CartStateR\x05state\x12(\n" +
-	"\x05items\x18\x03 \x03(\v2\x12.shop.cart.v1.ItemR\x05items\x12)\n" +
-	"\x05total\x18\x04 \x01(\v2\x13.shop.type.v1.MoneyR\x05total\x12;\n" +
+	"\x05items\x18\x03 \x03(\v2\x12.shop.cart.v1.ItemR\x05items\x121\n" +
+	"\x05total\x18\x04 \x01(\v2\x13.shop.type.v1.MoneyB\x06\xbaH\x03\xd8\x01\x03R\x05total\x12;\n" +
 	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
