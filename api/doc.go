@@ -27,6 +27,10 @@
 // A method's policy, which stands in its contract and which operators may override, says whether it is offered and to whom; the caller is known by
 // an access token, an API key or a client certificate. docs/security.md has all of it.
 //
+// # What it tells
+//
+// /openapi.json, /asyncapi.json, the page /docs and the tools of /mcp are made of the routes whenever these change: docs/contracts.md.
+//
 // # Errors
 //
 // Every error is a problem document (RFC 9457) with the google.rpc.Code, a reason, the wrong fields, the trace id and the request id. Only

@@ -24,7 +24,7 @@ type judge struct {
 	t     *testing.T
 	c     *jsonschema.Compiler
 	paths map[string]map[string]any // operations by path and method
-	order []string
+	order []route
 
 	mu       sync.Mutex
 	compiled map[string]*jsonschema.Schema
@@ -46,18 +46,26 @@ func newJudge(t *testing.T, document []byte) *judge {
 		j.paths[path] = item.(map[string]any)
 	}
 	// What is said more closely first, as the gateway does: fewer variables, then the longer path.
-	j.order = slices.SortedFunc(maps.Keys(j.paths), func(a, b string) int {
+	variable := regexp.MustCompile(`\\\{[^}]*\\\}`)
+	for _, path := range slices.SortedFunc(maps.Keys(j.paths), func(a, b string) int {
 		return cmp.Or(strings.Count(a, "{")-strings.Count(b, "{"), len(b)-len(a))
-	})
+	}) {
+		j.order = append(j.order, route{path, regexp.MustCompile("^" + variable.ReplaceAllString(regexp.QuoteMeta(path), `[^/]+`) + "$")})
+	}
 	return j
+}
+
+// route is a path of the document, and what it looks like in a request.
+type route struct {
+	path    string
+	pattern *regexp.Regexp
 }
 
 // operation finds the path of the document that a request was for.
 func (j *judge) operation(r *http.Request) string {
-	for _, path := range j.order {
-		pattern := regexp.MustCompile(`\\\{[^}]*\\\}`).ReplaceAllString(regexp.QuoteMeta(path), `[^/]+`)
-		if j.paths[path][strings.ToLower(r.Method)] != nil && regexp.MustCompile("^"+pattern+"$").MatchString(r.URL.EscapedPath()) {
-			return path
+	for _, o := range j.order {
+		if j.paths[o.path][strings.ToLower(r.Method)] != nil && o.pattern.MatchString(r.URL.EscapedPath()) {
+			return o.path
 		}
 	}
 	return ""
