@@ -42,7 +42,7 @@ func Choose(header string, codings ...Coding) Coding {
 
 // quality is how much a header wants a coding, from 0 to 1.
 func quality(header, coding string) float64 {
-	any := 0.0 //nolint:revive // what "*" says
+	others := 0.0 // what "*" says
 	for part := range strings.SplitSeq(header, ",") {
 		name, params, _ := strings.Cut(part, ";")
 		name = strings.TrimSpace(name)
@@ -50,10 +50,10 @@ func quality(header, coding string) float64 {
 		case strings.EqualFold(name, coding), coding == string(Gzip) && strings.EqualFold(name, "x-gzip"):
 			return weight(params)
 		case name == "*":
-			any = weight(params)
+			others = weight(params)
 		}
 	}
-	return any
+	return others
 }
 
 // weight reads "q=0.5"; what isn't one is 1 when it isn't there, and 0 when it is wrong.
