@@ -135,7 +135,11 @@ func New(c Config) (*Host, error) {
 	if c.Guard != nil {
 		calls = c.Guard.Wrap(cl)
 	}
-	return &Host{c: c, client: cl, calls: calls, events: m, local: local, ctx: ctx, cancel: cancel}, nil
+	h := &Host{c: c, client: cl, calls: calls, events: m, local: local, ctx: ctx, cancel: cancel}
+	if err := h.collect(c.Metrics); err != nil {
+		return nil, errors.Join(fmt.Errorf("host: %w", err), cl.Close())
+	}
+	return h, nil
 }
 
 // Client calls modules, wherever they run: those of this host directly, unless Config says Remote.

@@ -201,7 +201,11 @@ func (a *app) settings(c *cobra.Command) (settings, *slog.Logger, error) {
 	consul := api.DefaultConfig() // reads CONSUL_HTTP_ADDR and CONSUL_HTTP_TOKEN
 	d.Consul.Addr, d.Consul.Token = consul.Address, consul.Token
 	file, _ := c.Flags().GetString("config")
-	loaded, err := config.LoadKV(c.Context(), d, config.Options{Flags: c.Flags(), EnvPrefix: "CLEAVE_", File: file, Lenient: a.lenient}, openKV)
+	open := openKV
+	if a.local {
+		open = nil
+	}
+	loaded, err := config.LoadKV(c.Context(), d, config.Options{Flags: c.Flags(), EnvPrefix: "CLEAVE_", File: file, Lenient: a.lenient}, open)
 	if err != nil {
 		var wrong *config.Error
 		if errors.As(err, &wrong) {
