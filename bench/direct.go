@@ -24,7 +24,7 @@ import (
 type mode struct {
 	name   string
 	shares bool // the handler is given the caller's own messages
-	bare   bool // no trace comes in, nobody counts, and the deadline is the default one
+	bare   bool // no trace comes in, nobody counts, no circuit breaker and no bulkhead, and the deadline is the default one
 }
 
 func modes() []mode {
@@ -51,7 +51,7 @@ func (m mode) client() (say, error) {
 	if m.bare {
 		return cleaveClient(reg, local, false, nil)
 	}
-	return cleaveClient(reg, local, false, prometheus.NewRegistry())
+	return guardedClient(reg, local, prometheus.NewRegistry())
 }
 
 // tight is the process of a turn: it calls for d, and tells what a call cost.

@@ -47,7 +47,7 @@ func TestFiguresAreRatiosOfMedians(t *testing.T) {
 		"lane_throughput_vs_grpc": between("cleave-lane", "grpc-go"), "lane_cpu_vs_grpc": 1 / between("cleave-lane", "grpc-go"),
 		"lane_p99_vs_grpc": 1, "lane_p50_at_1_vs_grpc": 1 / between("cleave-lane", "grpc-go"),
 		"lane_throughput_vs_micro_grpc": between("cleave-lane", "go-micro-grpc"), "stream_1_vs_grpc": 2, "stream_16_vs_grpc": 2,
-		"stream_backlog_when_reader_stops": 610, "direct_on": 1000, "direct_bare": 1000, "direct_on_shared": 1000, "direct_on_allocations": 4,
+		"stream_backlog_when_reader_stops": 610, "direct_on": 1000, "direct_bare": 1000, "direct_on_copied": 1000, "direct_on_allocations": 4, "direct_on_copied_allocations": 4,
 		"direct_vs_micro_grpc": 1000 * between("cleave-direct", "go-micro-grpc"),
 	} {
 		if got[name] != want {

@@ -9,6 +9,7 @@ import (
 	"go-micro.dev/v4/registry"
 
 	"github.com/cleavehq/cleave/bench/echo"
+	"github.com/cleavehq/cleave/chassis/resilience"
 	"github.com/cleavehq/cleave/chassis/rpc"
 )
 
@@ -37,6 +38,20 @@ func cleaveClient(reg registry.Registry, local *rpc.Local, noLane bool, metrics 
 		return nil, err
 	}
 	s := echo.NewEchoService("echo", client.Client(c))
+	return func(ctx context.Context, in *echo.Message) (*echo.Message, error) { return s.Say(ctx, in) }, nil
+}
+
+// guardedClient calls directly, behind the circuit breakers and bulkheads that every host has.
+func guardedClient(reg registry.Registry, local *rpc.Local, metrics prometheus.Registerer) (say, error) {
+	c, err := rpc.NewClient(rpc.ClientConfig{Registry: reg, Log: slog.New(slog.DiscardHandler), Local: local, Metrics: metrics})
+	if err != nil {
+		return nil, err
+	}
+	guard, err := resilience.NewClient(resilience.ClientConfig{Metrics: metrics})
+	if err != nil {
+		return nil, err
+	}
+	s := echo.NewEchoService("echo", guard.Wrap(c))
 	return func(ctx context.Context, in *echo.Message) (*echo.Message, error) { return s.Say(ctx, in) }, nil
 }
 

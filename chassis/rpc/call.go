@@ -29,26 +29,29 @@ const (
 // sooner. When ctx ends it returns at once. Honoured options: WithAddress, WithRequestTimeout, WithRetries (as an upper bound),
 // WithSelectOption (filters), WithCallWrapper and WithMethod.
 func (c *Client) Call(ctx context.Context, req client.Request, rsp any, opts ...client.CallOption) error {
-	start := time.Now()
+	start := c.clock.now()
 	o := c.callOptions(opts)
-	info, err := c.method(req, &o)
+	info, err := c.method(req, o)
 	if err == nil {
-		err = c.callAll(ctx, req, rsp, info, &o, start)
+		err = c.callAll(ctx, req, rsp, info, o, start)
 	}
-	c.metrics.called(info, req, err, start)
+	if c.metrics.on {
+		c.metrics.called(info, req, err, c.clock.now().Sub(start))
+	}
 	return err
 }
 
-func (c *Client) callOptions(opts []client.CallOption) client.CallOptions {
+// callOptions are those of a call; nobody changes them.
+func (c *Client) callOptions(opts []client.CallOption) *client.CallOptions {
 	if len(opts) == 0 {
-		return *c.defaults.Load()
+		return c.defaults.Load()
 	}
 	o := *c.defaults.Load()
 	o.CallWrappers = o.CallWrappers[:len(o.CallWrappers):len(o.CallWrappers)]
 	for _, opt := range opts {
 		opt(&o)
 	}
-	return o
+	return &o
 }
 
 func (c *Client) callAll(ctx context.Context, req client.Request, rsp any, info *methodInfo, o *client.CallOptions, start time.Time) error {
@@ -214,12 +217,12 @@ func (c *Client) eject(ctx context.Context, t *target, p *peer, err error) {
 // another instance as a call is; what happens after that is the caller's.
 func (c *Client) Stream(ctx context.Context, req client.Request, opts ...client.CallOption) (client.Stream, error) {
 	o := c.callOptions(opts)
-	info, err := c.method(req, &o)
+	info, err := c.method(req, o)
 	if err != nil {
 		return nil, err
 	}
 	meant := c.share(ctx, req.Service())
-	if s, ok := c.directStream(ctx, req, info, &o, meant); ok {
+	if s, ok := c.directStream(ctx, req, info, o, meant); ok {
 		return s, nil
 	}
 	t, err := c.target(req.Service())
@@ -234,7 +237,7 @@ func (c *Client) Stream(ctx context.Context, req client.Request, opts ...client.
 		ctx, cancel = context.WithCancel(ctx)
 	}
 	var out client.Stream
-	err = c.retried(ctx, t, info, o, earlier{share: meant}, func(node *registry.Node) (err error) {
+	err = c.retried(ctx, t, info, *o, earlier{share: meant}, func(node *registry.Node) (err error) {
 		p, err := c.peer(t.name, node)
 		if err != nil {
 			return err

@@ -37,18 +37,23 @@ func (s *Server) guard(next server.HandlerFunc) server.HandlerFunc {
 		ctx = s.abortable(s.received(ctx))
 		defer func() {
 			if p := recover(); p != nil {
-				s.c.Log.ErrorContext(ctx, "a handler panicked", "endpoint", req.Endpoint(), "panic", p, "stack", string(debug.Stack()))
-				err = problem.Internal(fmt.Errorf("panic: %v", p))
+				err = s.panicked(ctx, req.Endpoint(), p)
 				return
 			}
-			err = s.coded(ctx, req, err)
+			err = s.coded(ctx, req.Endpoint(), err)
 		}()
 		return next(ctx, req, rsp)
 	}
 }
 
+// panicked is what becomes of a panic.
+func (s *Server) panicked(ctx context.Context, endpoint string, p any) error {
+	s.c.Log.ErrorContext(ctx, "a handler panicked", "endpoint", endpoint, "panic", p, "stack", string(debug.Stack()))
+	return problem.Internal(fmt.Errorf("panic: %v", p))
+}
+
 // coded logs what a user won't be told, and hides it.
-func (s *Server) coded(ctx context.Context, req server.Request, err error) error {
+func (s *Server) coded(ctx context.Context, endpoint string, err error) error {
 	if err == nil || isEndOfStream(err) {
 		return err
 	}
@@ -57,7 +62,7 @@ func (s *Server) coded(ctx context.Context, req server.Request, err error) error
 	if p.Code == codes.Internal || p.Code == codes.Unknown || p.Code == codes.DataLoss {
 		level = slog.LevelError
 	}
-	s.c.Log.Log(ctx, level, "call failed", "endpoint", req.Endpoint(), "code", p.Code.String(), "reason", p.Reason, "error", err)
+	s.c.Log.Log(ctx, level, "call failed", "endpoint", endpoint, "code", p.Code.String(), "reason", p.Reason, "error", err)
 	return p
 }
 

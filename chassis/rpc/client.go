@@ -59,7 +59,9 @@ type Client struct {
 	cancel   context.CancelFunc
 	loops    sync.WaitGroup
 	methods  atomic.Pointer[map[methodID]*methodInfo]
+	recent   [recentMethods]atomic.Pointer[recentMethod]
 	defaults atomic.Pointer[client.CallOptions]
+	clock    clock
 	waiters  sync.Pool // of *waiter
 
 	mu      sync.Mutex
@@ -85,7 +87,7 @@ func NewClient(c ClientConfig) (*Client, error) {
 		return nil, fmt.Errorf("rpc: register metrics: %w", err)
 	}
 	cl := &Client{
-		c: c, metrics: m, targets: map[string]*target{}, peers: map[peerID]*peer{},
+		c: c, metrics: m, clock: newClock(), targets: map[string]*target{}, peers: map[peerID]*peer{},
 		opts: client.Options{
 			Registry: c.Registry, Broker: c.Broker, ContentType: "application/grpc+proto", Context: context.Background(),
 			CallOptions: client.CallOptions{RequestTimeout: defaultTimeout, Retries: maxAttempts - 1},

@@ -13,7 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/cleavehq/cleave/chassis/problem"
-	"github.com/cleavehq/cleave/chassis/telemetry"
+	"github.com/cleavehq/cleave/chassis/rpc/internal/callctx"
 )
 
 // directCall is one call of a handler in this process.
@@ -41,26 +41,19 @@ func (c *Client) direct(ctx context.Context, s *Server, m *method, body, rsp pro
 	if err := c.fits(body); err != nil {
 		return false, err
 	}
+	shares := s.c.SharesMemory && reflect.TypeOf(body) == m.inPtr && reflect.TypeOf(rsp) == m.outPtr
+	if shares && c.c.Local.Watch == nil {
+		return c.shared(ctx, s, m, body, rsp, start, until)
+	}
 	d := &directCall{start: start, m: m}
-	d.ctx.Init(ctx, s.keys, until, telemetry.Span(ctx), s.incoming(ctx))
+	d.ctx.Init(ctx, s.keys, until, s.keys.Span(ctx), s.incoming(ctx))
 	if !s.live.begin(&d.liveCall) {
 		return true, nil
 	}
 	d.request = request{service: s.c.Name, endpoint: m.name, call: &d.ctx}
 	proto.Reset(rsp)
-	if s.c.SharesMemory && reflect.TypeOf(body) == m.inPtr && reflect.TypeOf(rsp) == m.outPtr {
-		if w := c.c.Local.Watch; w != nil {
-			return false, w.call(ctx, d, body, rsp)
-		}
-		d.body, d.out = body, rsp
-		d.Run()
-		if err = d.outcome(ctx); err == nil {
-			err = c.fits(rsp)
-		}
-		if err != nil {
-			proto.Reset(rsp) // what the handler had begun
-		}
-		return false, err
+	if shares {
+		return false, c.c.Local.Watch.call(ctx, d, body, rsp)
 	}
 	in, out := newMessage(m.in), newMessage(m.out)
 	if err := copied(in, body); err != nil {
@@ -78,6 +71,59 @@ func (c *Client) direct(ctx context.Context, s *Server, m *method, body, rsp pro
 		return false, problem.Internal(err)
 	}
 	return false, nil
+}
+
+// shared calls m on the caller's own messages, and on its goroutine.
+func (c *Client) shared(ctx context.Context, s *Server, m *method, body, rsp proto.Message, start, until time.Time) (gone bool, err error) {
+	l, md := &liveCall{}, s.incoming(ctx)
+	l.ctx.Init(ctx, s.keys, until, s.keys.Span(ctx), md)
+	if !s.live.begin(l) {
+		return true, nil
+	}
+	if !blank(word(rsp), m.out.Size()) {
+		proto.Reset(rsp)
+	}
+	if m.plain {
+		err = m.plainly(&l.ctx, md, body, rsp)
+	} else {
+		err = m.direct(&l.ctx, &request{service: s.c.Name, endpoint: m.name, call: &l.ctx, body: body}, rsp)
+	}
+	end := c.clock.now()
+	s.tally.add(err, end.Sub(start))
+	if err == nil {
+		err = l.ctx.EndedAt(end) // the answer is late
+	}
+	s.live.end(l)
+	if err == nil {
+		if err = c.fits(rsp); err == nil {
+			return false, nil
+		}
+	} else {
+		err = finished(ctx, &l.ctx, err)
+	}
+	proto.Reset(rsp) // what the handler had begun
+	return false, err
+}
+
+// plainly is m.direct for a method that nothing is wrapped around: the same steps, without a request to show to wrappers.
+func (m *method) plainly(call *callctx.Context, md metadata.Metadata, in, out proto.Message) (err error) {
+	var ctx context.Context = call
+	if key := md[keyHeader]; key != "" {
+		ctx = context.WithValue(ctx, receivedKey{}, key)
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = m.s.panicked(ctx, m.name, p)
+		} else if err != nil {
+			err = m.s.coded(ctx, m.name, err)
+		}
+	}()
+	if m.ruled {
+		if err := m.s.validate(in); err != nil {
+			return err
+		}
+	}
+	return m.unary(m.receiver, ctx, word(in), word(out))
 }
 
 // await runs d on another goroutine, so that the caller can go when its time is up, whatever the handler does.
@@ -132,13 +178,18 @@ func (d *directCall) outcome(ctx context.Context) error {
 	if d.err == nil {
 		return nil
 	}
+	return finished(ctx, &d.ctx, d.err)
+}
+
+// finished is a handler's error as its caller is told it: that its time was up, when it was.
+func finished(ctx context.Context, call *callctx.Context, err error) error {
 	if err := ctx.Err(); err != nil {
 		return problem.From(err)
 	}
-	if until, ok := d.ctx.Deadline(); ok && !time.Now().Before(until) {
+	if until, ok := call.Deadline(); ok && !time.Now().Before(until) {
 		return problem.From(context.DeadlineExceeded)
 	}
-	return told(d.err)
+	return told(err)
 }
 
 // told is an error as it is after it has crossed a wire: with no cause, and with memory of its own.

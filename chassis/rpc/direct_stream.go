@@ -10,7 +10,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/cleavehq/cleave/chassis/problem"
-	"github.com/cleavehq/cleave/chassis/telemetry"
 )
 
 // pipeDepth is how many messages a direct stream holds in each direction; then Send waits.
@@ -46,7 +45,7 @@ func (c *Client) directStream(
 		s: s, m: m, up: make(chan proto.Message, pipeDepth), down: make(chan proto.Message, pipeDepth), done: make(chan struct{}),
 	}
 	at, _ := callee.Deadline()
-	p.ctx.Init(callee, s.keys, at, telemetry.Span(ctx), s.incoming(ctx))
+	p.ctx.Init(callee, s.keys, at, s.keys.Span(ctx), s.incoming(ctx))
 	if !s.live.begin(&p.liveCall) {
 		cancel()
 		return nil, false

@@ -40,6 +40,8 @@ type method struct {
 	receiver unsafe.Pointer     // of unary
 	run      server.HandlerFunc // fn behind the chain
 	direct   server.HandlerFunc // the same, and uncounted
+	plain    bool               // nothing is wrapped around it, and it goes without reflection: see plainly
+	ruled    bool               // its request has rules to be validated
 }
 
 // newMessage makes an empty one: t is a generated type, methodsOf has seen to that.
@@ -116,6 +118,8 @@ func (s *Server) newGRPC() (*grpc.Server, error) {
 			m.s = s
 			m.direct = s.chain(m.call)
 			m.run = s.counted(m.direct)
+			m.plain = m.unary != nil && len(s.opts.HdlrWrappers) == 0
+			m.ruled = hasRules(m.desc.Input())
 			s.methods[h.Name()+"/"+string(m.desc.Name())] = m // the names that go-micro's own client uses
 			s.methods["/"+string(sd.FullName())+"/"+string(m.desc.Name())] = m
 			if m.streamed {

@@ -59,6 +59,11 @@ func (c *Client) method(req client.Request, o *client.CallOptions) (*methodInfo,
 			return infoOf(md), nil
 		}
 	}
+	return c.recently(req)
+}
+
+// lookUp is method for one that was not called recently.
+func (c *Client) lookUp(req client.Request) (*methodInfo, error) {
 	var file protoreflect.FileDescriptor
 	id := methodID{service: req.Service(), endpoint: req.Endpoint()}
 	if m, ok := req.Body().(proto.Message); ok {

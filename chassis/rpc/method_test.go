@@ -12,7 +12,7 @@ import (
 func TestAMethodOfAnotherFile(t *testing.T) {
 	c := dial(t, registry.NewMemoryRegistry())
 	o := c.callOptions(nil)
-	info, err := c.method(c.NewRequest("pricing", "Pricing.RedeemCoupon", &pricingv1.RedeemCouponRequest{}), &o)
+	info, err := c.method(c.NewRequest("pricing", "Pricing.RedeemCoupon", &pricingv1.RedeemCouponRequest{}), o)
 	if err != nil || !info.idempotent || info.clientStream || info.path != "/shop.pricing.v1.Pricing/RedeemCoupon" {
 		t.Errorf("%+v, %v", info, err)
 	}

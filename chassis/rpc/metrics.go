@@ -59,11 +59,7 @@ func shareable[C prometheus.Collector](r prometheus.Registerer, c C) (C, error) 
 	return c, err
 }
 
-func (m *metrics) called(info *methodInfo, req client.Request, err error, start time.Time) {
-	if !m.on {
-		return
-	}
-	d := time.Since(start)
+func (m *metrics) called(info *methodInfo, req client.Request, err error, d time.Duration) {
 	if err == nil && info.ok != nil {
 		info.ok.Observe(d.Seconds())
 		return

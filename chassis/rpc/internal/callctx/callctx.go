@@ -52,6 +52,12 @@ func (k *Keys) Metadata(ctx context.Context) metadata.Metadata {
 	return md
 }
 
+// Span is ctx's span; nil when it has none.
+func (k *Keys) Span(ctx context.Context) trace.Span {
+	s, _ := ctx.Value(k.span).(trace.Span)
+	return s
+}
+
 // probe remembers the key that it was asked for.
 type probe struct {
 	context.Context
@@ -72,43 +78,57 @@ func (p *probe) AfterFunc(func()) func() bool { return func() bool { return true
 // PeerKey is under what a Context has its Peer.
 type PeerKey struct{}
 
-// ConnKey is under what a Context has its Conn.
+// ConnKey is under what the parent of a Context has the Conn that the call came by.
 type ConnKey struct{}
 
-// Context is a context.Context. It is made by Init, and ends by Cancel at the latest; then it may still be asked, but not used again.
+// Conn is a connection to the server that has the Keys. A call that came by none, because it was made in this process by a handler of another
+// server, doesn't find that server's.
+type Conn struct {
+	net.Conn
+	Keys *Keys
+}
+
+// Context is a context.Context. It is made by Init, and ends by Cancel at the latest; then it may still be asked, but not used again. It is
+// small, since there is one for every call, and what few ask for is made when they do.
 type Context struct {
 	parent   context.Context
 	keys     *Keys
 	deadline time.Time
-	span     span
-	from     trace.SpanContext // the caller's
+	from     trace.Span // the caller's; the root of a new trace, once somebody asked, when the caller has none
 
 	// Peer is the TLS of the connection that the call came by; nil for none. It is to be set after Init, and found under PeerKey.
 	Peer *tls.ConnectionState
-	// Conn is the connection that the call came by; nil for none. It is to be set after Init, and found under ConnKey.
-	Conn net.Conn
 
-	inner atomic.Pointer[context.Context] // made when somebody waits
+	inner atomic.Pointer[inner] // made when somebody waits
+	over  atomic.Bool           // Cancel was called
 
-	mu     sync.Mutex
-	meta   metadata.Metadata
-	whole  bool // meta has the trace in it
-	err    error
-	cancel context.CancelFunc
+	whole bool // meta has the trace in it
+	mu    sync.Mutex
+	own   *Span // made when somebody asks
+	meta  metadata.Metadata
+	err   error
 }
 
 var _ context.Context = (*Context)(nil)
 
-// span carries a span's context, and records nothing.
-type span struct {
-	noop.Span
-	sc trace.SpanContext
+// inner is what a Context is for those who wait.
+type inner struct {
+	context.Context
+	cancel context.CancelFunc
 }
 
-func (s *span) SpanContext() trace.SpanContext { return s.sc }
+// Span carries a span's context, and records nothing.
+type Span struct {
+	noop.Span
+	Is trace.SpanContext
+}
 
-// Init readies c for a call that ends with parent, or at the deadline if that is not zero. from is the caller's span; md belongs to c from now on.
-func (c *Context) Init(parent context.Context, keys *Keys, deadline time.Time, from trace.SpanContext, md metadata.Metadata) {
+// SpanContext implements trace.Span.
+func (s *Span) SpanContext() trace.SpanContext { return s.Is }
+
+// Init readies c for a call that ends with parent, or at the deadline if that is not zero. from is the caller's span, which may be nil; md
+// belongs to c from now on.
+func (c *Context) Init(parent context.Context, keys *Keys, deadline time.Time, from trace.Span, md metadata.Metadata) {
 	c.parent, c.keys, c.deadline, c.from, c.meta = parent, keys, deadline, from, md
 	if d, ok := parent.Deadline(); ok && (deadline.IsZero() || d.Before(deadline)) {
 		c.deadline = d
@@ -121,76 +141,61 @@ func (c *Context) Deadline() (time.Time, bool) { return c.deadline, !c.deadline.
 // Done implements context.Context.
 func (c *Context) Done() <-chan struct{} {
 	if in := c.inner.Load(); in != nil {
-		return (*in).Done()
+		return in.Done()
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if in := c.inner.Load(); in != nil {
-		return (*in).Done()
+		return in.Done()
 	}
-	var ctx context.Context
-	var cancel context.CancelFunc
-	if c.deadline.IsZero() {
-		ctx, cancel = context.WithCancel(c.parent)
-	} else {
-		ctx, cancel = context.WithDeadline(c.parent, c.deadline)
+	in := &inner{}
+	switch {
+	case c.over.Load() && c.err == nil: // not because of its parent or its deadline
+		in.Context, in.cancel = context.WithCancel(context.Background())
+	case c.deadline.IsZero():
+		in.Context, in.cancel = context.WithCancel(c.parent)
+	default:
+		in.Context, in.cancel = context.WithDeadline(c.parent, c.deadline)
 	}
-	if c.err != nil {
-		cancel()
+	c.inner.Store(in)
+	if c.err != nil || c.over.Load() { // Cancel says that it is over before it looks for inner
+		in.cancel()
 	}
-	c.cancel = cancel
-	c.inner.Store(&ctx)
-	return ctx.Done()
+	return in.Done()
 }
 
 // Err implements context.Context.
-func (c *Context) Err() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.ended(time.Time{})
-}
+func (c *Context) Err() error { return c.EndedAt(time.Time{}) }
 
-// EndedAt is Err at a time that is now.
+// EndedAt is Err at a time that is now. It takes the time itself when now is zero.
 func (c *Context) EndedAt(now time.Time) error {
+	if now.IsZero() && !c.deadline.IsZero() {
+		now = time.Now()
+	}
+	if c.inner.Load() == nil && !c.over.Load() && c.parent.Err() == nil && (c.deadline.IsZero() || now.Before(c.deadline)) {
+		return nil
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.ended(now)
-}
-
-// ended takes the time itself when now is zero.
-func (c *Context) ended(now time.Time) error {
 	switch in := c.inner.Load(); {
 	case c.err != nil:
 	case in != nil:
-		c.err = (*in).Err()
+		c.err = in.Err()
+	case c.over.Load():
+		c.err = context.Canceled
 	case c.parent.Err() != nil:
 		c.err = c.parent.Err()
-	case c.deadline.IsZero():
-	default:
-		if now.IsZero() {
-			now = time.Now()
-		}
-		if !now.Before(c.deadline) {
-			c.err = context.DeadlineExceeded
-		}
+	case !c.deadline.IsZero() && !now.Before(c.deadline):
+		c.err = context.DeadlineExceeded
 	}
 	return c.err
 }
 
 // Cancel ends it.
 func (c *Context) Cancel() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.err == nil {
-		if in := c.inner.Load(); in != nil {
-			c.err = (*in).Err() // why it ended, if it did
-		}
-		if c.err == nil {
-			c.err = context.Canceled
-		}
-	}
-	if c.cancel != nil {
-		c.cancel()
+	c.over.Store(true)
+	if in := c.inner.Load(); in != nil {
+		in.cancel()
 	}
 }
 
@@ -200,27 +205,38 @@ func (c *Context) Value(key any) any {
 	case PeerKey{}:
 		return c.Peer
 	case ConnKey{}:
-		return c.Conn
+		if at, ok := c.parent.Value(key).(*Conn); ok && at.Keys == c.keys {
+			return at
+		}
+		return nil
 	case c.keys.span:
 		return c.ownSpan()
 	case c.keys.meta:
 		return c.Metadata()
 	case c.keys.cancel:
 		if in := c.inner.Load(); in != nil {
-			return (*in).Value(key)
+			return in.Value(key)
 		}
 	}
 	return nil
 }
 
 // ownSpan is the call's own span, which is a child of the caller's. It is made when it is first asked for.
-func (c *Context) ownSpan() *span {
+func (c *Context) ownSpan() *Span {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.span.sc.IsValid() {
-		c.span.sc = telemetry.Child(c.from)
+	if c.own == nil {
+		c.own = &Span{Is: telemetry.Child(c.caller())}
 	}
-	return &c.span
+	return c.own
+}
+
+// caller is the caller's span, of a new trace when it has none. c.mu is held.
+func (c *Context) caller() trace.SpanContext {
+	if c.from == nil || !c.from.SpanContext().IsValid() {
+		c.from = &Span{Is: telemetry.Child(trace.SpanContext{})}
+	}
+	return c.from.SpanContext()
 }
 
 // Metadata is what came with the call, the trace included. It belongs to the call.
@@ -232,9 +248,7 @@ func (c *Context) Metadata() metadata.Metadata {
 		if c.meta == nil {
 			c.meta = make(metadata.Metadata, 1)
 		}
-		if c.from.IsValid() {
-			c.meta[textproto.CanonicalMIMEHeaderKey(telemetry.Header)] = traceparent(c.from)
-		}
+		c.meta[textproto.CanonicalMIMEHeaderKey(telemetry.Header)] = traceparent(c.caller())
 	}
 	return c.meta
 }

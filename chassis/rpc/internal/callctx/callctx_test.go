@@ -22,7 +22,7 @@ func begin(t *testing.T, parent context.Context, deadline time.Time, md metadata
 		t.Fatal(err)
 	}
 	c := &Context{}
-	c.Init(parent, keys, deadline, telemetry.Span(parent), md)
+	c.Init(parent, keys, deadline, trace.SpanFromContext(parent), md)
 	t.Cleanup(c.Cancel)
 	return c
 }

@@ -61,13 +61,14 @@ type Server struct {
 
 // serverCall is a call or stream that runs.
 type serverCall struct {
-	ctx callctx.Context
-	c   *Server
-	id  uint32
-	m   Method
-	in  proto.Message
-	raw []byte // of in, when it's not decoded yet
-	st  *Stream
+	ctx  callctx.Context
+	from callctx.Span
+	c    *Server
+	id   uint32
+	m    Method
+	in   proto.Message
+	raw  []byte // of in, when it's not decoded yet
+	st   *Stream
 }
 
 // NewServer makes the serving side of nc, from which Magic was not read yet. Serve runs it.
@@ -77,7 +78,11 @@ func NewServer(nc net.Conn, conf Config, s *Service) *Server {
 		state := t.ConnectionState()
 		c.tls = &state
 	}
-	c.ctx, c.cancel = context.WithCancel(context.Background())
+	base := conf.Context
+	if base == nil {
+		base = context.Background()
+	}
+	c.ctx, c.cancel = context.WithCancel(base)
 	c.tick, c.beat = serverTick, c.keepAlive
 	return c
 }
@@ -250,8 +255,9 @@ func (c *Server) call(f frame) error {
 	if h.Timeout > 0 {
 		until = time.Now().Add(h.Timeout)
 	}
-	call.ctx.Init(c.ctx, c.s.Keys, until, h.Span, c.s.Incoming(h.Meta))
-	call.ctx.Peer, call.ctx.Conn = c.tls, c.nc
+	call.from.Is = h.Span
+	call.ctx.Init(c.ctx, c.s.Keys, until, &call.from, c.s.Incoming(h.Meta))
+	call.ctx.Peer = c.tls
 
 	c.mu.Lock()
 	if f.id <= c.last {

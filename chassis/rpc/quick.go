@@ -1,0 +1,127 @@
+package rpc
+
+import (
+	"time"
+	"unsafe"
+
+	"go-micro.dev/v4/client"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// What makes a call cheap that goes to a handler in this process.
+
+// clock tells the time by the monotonic clock alone: half the price of time.Now, which reads the wall's too. What it tells is good for
+// deadlines and durations; its wall time doesn't follow a clock that is set.
+type clock struct{ base time.Time }
+
+func newClock() clock { return clock{time.Now()} }
+
+func (c clock) now() time.Time { return c.base.Add(time.Since(c.base)) }
+
+// recentMethods is how many methods a client finds without hashing their names; a power of two.
+const recentMethods = 256
+
+// recentMethod is a method under the very strings and the descriptor that it was called with: generated code has them once.
+type recentMethod struct {
+	service, endpoint string // kept alive, so that no other strings can be where they are
+	message           protoreflect.MessageDescriptor
+	info              *methodInfo
+}
+
+// recently is method for generated code that calls it again and again.
+func (c *Client) recently(req client.Request) (*methodInfo, error) {
+	own, ok := req.(*clientRequest)
+	if !ok {
+		return c.lookUp(req)
+	}
+	body, ok := own.body.(proto.Message)
+	if !ok {
+		return c.lookUp(req)
+	}
+	d := body.ProtoReflect().Descriptor()
+	slot := &c.recent[slotOf(own)]
+	if r := slot.Load(); r != nil && same(r.service, own.service) && same(r.endpoint, own.endpoint) && r.message == d {
+		return r.info, nil
+	}
+	info, err := c.lookUp(req)
+	if err == nil {
+		slot.Store(&recentMethod{own.service, own.endpoint, d, info})
+	}
+	return info, err
+}
+
+// same says whether two strings are one.
+func same(a, b string) bool { return len(a) == len(b) && unsafe.StringData(a) == unsafe.StringData(b) }
+
+// slotOf is where a method is remembered.
+func slotOf(req *clientRequest) int {
+	h := uintptr(unsafe.Pointer(unsafe.StringData(req.endpoint)))*31 + uintptr(unsafe.Pointer(unsafe.StringData(req.service))) //nolint:gosec // a hash
+	return int((h ^ h>>8 ^ h>>16) % recentMethods)
+}
+
+// blank says whether size bytes are zero: those of a message that nobody has put anything into, which needs no Reset.
+func blank(p unsafe.Pointer, size uintptr) bool {
+	const word = unsafe.Sizeof(uintptr(0))
+	if size%word != 0 {
+		return false
+	}
+	for _, w := range unsafe.Slice((*uintptr)(p), size/word) {
+		if w != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// hasRules says whether a message, or one inside it, has rules of protovalidate: options with the number 1159.
+func hasRules(d protoreflect.MessageDescriptor) bool {
+	seen := map[protoreflect.FullName]bool{}
+	var walk func(protoreflect.MessageDescriptor) bool
+	walk = func(d protoreflect.MessageDescriptor) bool {
+		if seen[d.FullName()] {
+			return false
+		}
+		seen[d.FullName()] = true
+		if ruled(d.Options()) {
+			return true
+		}
+		for i := range d.Oneofs().Len() {
+			if ruled(d.Oneofs().Get(i).Options()) {
+				return true
+			}
+		}
+		for i := range d.Fields().Len() {
+			f := d.Fields().Get(i)
+			if ruled(f.Options()) || f.Message() != nil && walk(f.Message()) {
+				return true
+			}
+		}
+		return false
+	}
+	return walk(d)
+}
+
+// rules is the number of buf.validate's options, of messages, oneofs and fields alike.
+const rules = 1159
+
+func ruled(options protoreflect.ProtoMessage) bool {
+	m := options.ProtoReflect()
+	if !m.IsValid() {
+		return false
+	}
+	found := false
+	m.Range(func(f protoreflect.FieldDescriptor, _ protoreflect.Value) bool {
+		found = f.Number() == rules
+		return !found
+	})
+	for b := m.GetUnknown(); len(b) > 0 && !found; { // of a program that doesn't know them
+		n, _, size := protowire.ConsumeField(b)
+		if size < 0 {
+			break
+		}
+		found, b = n == rules, b[size:]
+	}
+	return found
+}
