@@ -16,6 +16,7 @@ import (
 	"go-micro.dev/v4/registry"
 
 	"github.com/cleavehq/cleave/chassis/fault"
+	"github.com/cleavehq/cleave/chassis/health"
 	"github.com/cleavehq/cleave/chassis/outbox"
 	"github.com/cleavehq/cleave/chassis/resilience"
 	"github.com/cleavehq/cleave/chassis/rpc"
@@ -57,6 +58,11 @@ type Config struct {
 	Fault *fault.Points
 	// Inject does to calls what operators ask for while it runs; nil when they may not.
 	Inject *fault.Injector
+	// Health is told of the modules' databases; may be nil.
+	Health *health.Process
+	// LeaveUnready makes a module whose database is away say NOT_SERVING by the gRPC health service, so that the registry passes it over until the
+	// database is back. When that is the database of every instance, the module is gone from the registry then, and its routes with it.
+	LeaveUnready bool
 	// Guard keeps calls from what is ill, those of the modules and those of Client's users; nil for none.
 	Guard *resilience.Client
 	// Remote makes modules of this host call each other over the wire, as if they ran elsewhere. Else their calls are direct.
@@ -89,6 +95,7 @@ type running struct {
 	server *rpc.Server
 	cancel context.CancelFunc // ends the context that the module was started with
 	stop   func(context.Context) error
+	health func() // ends the look at the database
 	relay  func() // ends the relay and waits for it
 }
 

@@ -84,7 +84,7 @@ func (c *checkup) processes(ctx context.Context) {
 func (c *checkup) process(ctx context.Context, p process) {
 	what := "host " + p.Host
 	for _, m := range p.Modules {
-		if h := health(ctx, m); h != "ok" {
+		if h := healthOf(ctx, m); h != "ok" {
 			c.bad(what, "look into its log; when it is gone, the registry forgets it within a minute", "%s at %s: %s", m.Name, m.Node.Address, h)
 		}
 	}

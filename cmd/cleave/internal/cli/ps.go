@@ -111,7 +111,7 @@ func (se *session) rows(ctx context.Context, before moment) ([]row, error) {
 	each(list, func(i int, p process) {
 		now, err := p.sample(ctx)
 		for _, m := range p.Modules {
-			r := row{Host: p.Host, Module: m.Name, Version: m.Version, Address: m.Node.Address, Health: health(ctx, m)}
+			r := row{Host: p.Host, Module: m.Name, Version: m.Version, Address: m.Node.Address, Health: healthOf(ctx, m)}
 			was := before.samples[p.Admin]
 			switch {
 			case err != nil:
@@ -134,8 +134,8 @@ func (se *session) rows(ctx context.Context, before moment) ([]row, error) {
 	return slices.Concat(got...), nil
 }
 
-// health asks an instance.
-func health(ctx context.Context, m instance) string {
+// healthOf asks an instance.
+func healthOf(ctx context.Context, m instance) string {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	var err error

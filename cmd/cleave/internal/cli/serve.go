@@ -50,6 +50,7 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 	if err != nil {
 		return err
 	}
+	well := healthPages(own)
 	inject, err := p.injector(ctx, s, log, metrics, own)
 	if err != nil {
 		return err
@@ -87,7 +88,7 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 		}
 		conf := host.Config{
 			Modules: what.modules, Registry: reg, Broker: b, DataURL: s.Data.URL, DataDir: s.Data.Dir, Advertise: s.Advertise,
-			Version: cmp.Or(s.Module.Version, version().Version), HostName: name, Log: log, Metrics: metrics, Fault: points, Inject: inject,
+			Version: cmp.Or(s.Module.Version, version().Version), HostName: name, Log: log, Metrics: metrics, Fault: points, Inject: inject, Health: well, LeaveUnready: s.Health.Leave,
 			Remote: !s.Direct, Topology: table, Now: a.env.Now, Guard: guard, Admin: adminAt(s, own),
 		}
 		if !what.gateway {
@@ -105,6 +106,7 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 			return err
 		}
 		calls = h.ClientOf(api.Name)
+		p.watchBroker(well, b)
 	} else {
 		raw, err := p.client(reg, table, log)
 		if err != nil {
@@ -134,6 +136,7 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 		}
 		g.Go(func() error { return gw.Serve(ctx, ln) })
 	}
+	well.Started()
 	g.Go(func() error { return a.started(ctx, s, log, what, ln, calls, brokerIs) })
 	g.Go(func() error {
 		if h == nil {

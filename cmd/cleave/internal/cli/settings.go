@@ -72,6 +72,10 @@ type settings struct {
 		// MaxBody of a request, in bytes.
 		MaxBody int64 `koanf:"max_body" live:"true"`
 	} `koanf:"gateway"`
+	Health struct {
+		// Leave takes a module whose database is away out of the registry.
+		Leave bool `koanf:"leave"`
+	} `koanf:"health"`
 	AllowFaults bool   `koanf:"allow_faults" layers:"local"`
 	Failpoints  string `koanf:"failpoints" layers:"local"`
 	Output      string `koanf:"output" layers:"local"`
