@@ -155,39 +155,3 @@ func TestCopiesChangeNothing(t *testing.T) {
 		t.Errorf("%d; %d copies, %d and %d calls", a.status, v.copies.Load(), v.first.Load(), v.second.Load())
 	}
 }
-
-func TestAServiceThatIsFullIsLeftAlone(t *testing.T) {
-	let := make(chan struct{})
-	h := &shelf{get: func(ctx context.Context, in *catalogv1.GetProductRequest, out *catalogv1.Product) error {
-		select {
-		case <-let:
-		case <-ctx.Done():
-		}
-		return nil
-	}}
-	e := running(t, h, func(c *api.Config) { c.MaxCalls = 1 })
-	first := make(chan answer, 1)
-	go func() { first <- e.get(aMug) }()
-	e.eventually("one runs", func() bool {
-		return strings.Contains(e.get("/metrics").body, `gateway_limit_running{service="catalog"} 1`)
-	})
-	a := e.get("/v1/products") // it waits a second for its turn
-	if a.status != http.StatusServiceUnavailable || a.problem(t).Reason != "SERVICE_OVERLOADED" || a.header.Get("Retry-After") == "" {
-		t.Errorf("%d %v %s", a.status, a.header, a.body)
-	}
-	if a := e.json(http.MethodPost, "/v1/carts", `{}`); a.status != http.StatusOK {
-		t.Errorf("another service: %d %s", a.status, a.body)
-	}
-	for _, own := range []string{"/healthz", "/readyz", "/metrics", "/openapi.json"} {
-		if a := e.get(own); a.status != http.StatusOK {
-			t.Errorf("%s: %d", own, a.status)
-		}
-	}
-	close(let)
-	if a := <-first; a.status != http.StatusOK {
-		t.Errorf("the first: %d %s", a.status, a.body)
-	}
-	if m := e.get("/metrics").body; !strings.Contains(m, `gateway_limit_refused_total{priority="medium",service="catalog"} 1`) {
-		t.Error("the metrics")
-	}
-}

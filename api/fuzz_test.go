@@ -12,6 +12,7 @@ import (
 
 	"go-micro.dev/v4/registry"
 
+	"github.com/cleavehq/cleave/api/internal/openapi"
 	"github.com/cleavehq/cleave/api/internal/policy"
 	"github.com/cleavehq/cleave/chassis/authn"
 	"github.com/cleavehq/cleave/chassis/rpc"
@@ -84,7 +85,7 @@ func fuzzed(f *testing.F) *Gateway {
 		f.Fatal(err)
 	}
 	list := []*offer{offerOf("catalog", "a", "1", catalogv1.File_shop_catalog_v1_catalog_proto), offerOf("cart", "b", "1", cartv1.File_shop_cart_v1_cart_proto)}
-	t, err := newTable(list, nil, "1", policy.Overrides{})
+	t, err := newTable(list, nil, openapi.Info{Version: "1"}, policy.Overrides{})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"go-micro.dev/v4/registry"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/cleavehq/cleave/api/internal/openapi"
 	"github.com/cleavehq/cleave/api/internal/policy"
 	cartv1 "github.com/cleavehq/cleave/proto/shop/cart/v1"
 )
@@ -49,7 +50,7 @@ func BenchmarkRequest(b *testing.B) {
 			if len(bad) > 0 {
 				b.Fatal(bad)
 			}
-			t, err := newTable([]*offer{offerOf("cart", "a", "1", cartv1.File_shop_cart_v1_cart_proto)}, nil, "1", said)
+			t, err := newTable([]*offer{offerOf("cart", "a", "1", cartv1.File_shop_cart_v1_cart_proto)}, nil, openapi.Info{Version: "1"}, said)
 			if err != nil {
 				b.Fatal(err)
 			}

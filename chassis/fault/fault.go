@@ -12,6 +12,12 @@
 //	sleep(D)    Hit waits for the time D, such as 250ms, at most an hour, and ends early with its context
 //
 // An action is done at every hit, with *N at the first N hits only, with @K at the K-th hit only, and with @K*N at N hits from the K-th on.
+//
+// An Injector is another thing: it does to calls what an operator asks for while the process runs, by rules in a store, each of which has an end.
+//
+//	rules   100
+//	life    1 h
+//	delay   1 min
 package fault
 
 import (

@@ -16,6 +16,7 @@ import (
 	"go-micro.dev/v4/registry"
 
 	"github.com/cleavehq/cleave/chassis/fault"
+	"github.com/cleavehq/cleave/chassis/health"
 	"github.com/cleavehq/cleave/chassis/mesh"
 	"github.com/cleavehq/cleave/chassis/outbox"
 	"github.com/cleavehq/cleave/chassis/resilience"
@@ -63,6 +64,11 @@ type Config struct {
 	Fault *fault.Points
 	// Inject does to calls what operators ask for while it runs; nil when they may not.
 	Inject *fault.Injector
+	// Health is told of the modules' databases; may be nil.
+	Health *health.Process
+	// LeaveUnready makes a module whose database is away say NOT_SERVING by the gRPC health service, so that the registry passes it over until the
+	// database is back. When that is the database of every instance, the module is gone from the registry then, and its routes with it.
+	LeaveUnready bool
 	// Guard keeps calls from what is ill, those of the modules and those of Client's users; nil for none.
 	Guard *resilience.Client
 	// Gate lets calls in that come over a wire, as many as the modules can do; nil lets all in.
@@ -105,6 +111,7 @@ type running struct {
 	client *ownClient         // in a mesh; else nil
 	cancel context.CancelFunc // ends the context that the module was started with
 	stop   func(context.Context) error
+	health func() // ends the look at the database
 	relay  func() // ends the relay and waits for it
 }
 
@@ -145,7 +152,11 @@ func New(c Config) (*Host, error) {
 		return nil, errors.Join(fmt.Errorf("host: %w", err), cl.Close())
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Host{c: c, client: cl, calls: guarded(c, c.As, cl), events: m, local: local, ctx: ctx, cancel: cancel}, nil
+	h := &Host{c: c, client: cl, calls: guarded(c, c.As, cl), events: m, local: local, ctx: ctx, cancel: cancel}
+	if err := h.collect(c.Metrics); err != nil {
+		return nil, errors.Join(fmt.Errorf("host: %w", err), cl.Close())
+	}
+	return h, nil
 }
 
 // Client calls modules, wherever they run: those of this host directly, unless Config says Remote.

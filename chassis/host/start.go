@@ -82,6 +82,9 @@ func (h *Host) start(ctx context.Context, m Module) (_ *running, err error) {
 	if err := r.server.Start(); err != nil {
 		return nil, err
 	}
+	if r.health, err = h.watched(ctx, r); err != nil {
+		return nil, err
+	}
 	log.InfoContext(ctx, "module serves", "address", r.server.Address())
 	return r, nil
 }
@@ -157,6 +160,9 @@ func (h *Host) Shutdown(ctx context.Context) error {
 // close ends what was begun of a module, the last first.
 func (r *running) close(ctx context.Context) error {
 	var errs []error
+	if r.health != nil {
+		r.health()
+	}
 	if r.server != nil {
 		errs = append(errs, r.server.Shutdown(ctx))
 	}

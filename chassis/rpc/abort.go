@@ -26,7 +26,7 @@ func Abort(ctx context.Context) bool {
 	if all == nil {
 		return false
 	}
-	if conn, ok := ctx.Value(callctx.ConnKey{}).(net.Conn); ok {
+	if conn, ok := ctx.Value(callctx.ConnKey{}).(*callctx.Conn); ok {
 		_ = conn.Close() // it was closed already
 		return true
 	}

@@ -66,7 +66,11 @@ func newLaneWire(s *Server) *laneWire {
 
 // put serves a connection on its own goroutine.
 func (w *laneWire) put(nc net.Conn) {
-	c := lane.NewServer(nc, w.conf, w.service)
+	conf := w.conf
+	if w.s.conns != nil {
+		conf.Context = context.WithValue(context.Background(), callctx.ConnKey{}, &callctx.Conn{Conn: nc, Keys: w.s.keys})
+	}
+	c := lane.NewServer(nc, conf, w.service)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.draining { // who connects now hasn't sent anything yet

@@ -196,3 +196,19 @@ func (d described) GetServiceInfo() map[string]grpc.ServiceInfo {
 	delete(all, statsService)
 	return all
 }
+
+// Histogram is the latencies as Prometheus counts them: how many calls there were, how many seconds they took, roughly, and how many took at most so
+// many seconds, by two bounds for each power of two from 64 us to 67 s.
+func (s Stats) Histogram() (count uint64, sum float64, atMost map[float64]uint64) {
+	const first = 6 // 2^6 us
+	atMost = make(map[float64]uint64, buckets/2)
+	for i, c := range &s.latency {
+		end := upper(i).Seconds()
+		count += uint64(max(c, 0)) //nolint:gosec // it isn't negative
+		sum += float64(c) * end * 0.9
+		if i/4 >= first && i%2 == 1 {
+			atMost[end] = count
+		}
+	}
+	return count, sum, atMost
+}

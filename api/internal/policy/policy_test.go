@@ -58,21 +58,21 @@ func TestTheNearestDecides(t *testing.T) {
 }
 
 func TestTraffic(t *testing.T) {
-	md := method(t, `idempotency_level:NO_SIDE_EFFECTS [cleave.v1.method]{rate:{requests:5} rates:{requests:50 scope:RATE_SCOPE_ROUTE} priority:PRIORITY_LOW `+
+	md := method(t, `idempotency_level:NO_SIDE_EFFECTS [cleave.v1.method]{rate:{requests:5} rates:{requests:50 scope:RATE_SCOPE_ROUTE} `+
 		`mirror:{version:"v2" percent:5}}`)
 	p, err := policy.Overrides{}.Of(md)
-	if err != nil || p.Priority.Value != "low" || p.Mirror.Value != (policy.Mirror{Version: "v2", Percent: 5}) ||
+	if err != nil || p.Mirror.Value != (policy.Mirror{Version: "v2", Percent: 5}) ||
 		len(p.Rate.Value) != 2 || p.Rate.Value[1].Scope != policy.Route {
 		t.Errorf("%+v, %v", p, err)
 	}
 	said, bad := policy.Overrides{}.Next(map[string][]byte{
-		"test.v1.S/*": []byte(`{"rate":[{"requests":1,"per":"1m","scope":"tenant"},{"requests":2,"per":"1m"}],"priority":"very_high","mirror":{}}`),
+		"test.v1.S/*": []byte(`{"rate":[{"requests":1,"per":"1m","scope":"tenant"},{"requests":2,"per":"1m"}],"mirror":{}}`),
 	})
 	if len(bad) != 0 {
 		t.Fatal(bad)
 	}
 	p, err = said.Of(md)
-	if err != nil || p.Priority.Value != "very_high" || p.Mirror.Value != (policy.Mirror{}) || len(p.Rate.Value) != 2 || p.Rate.Value[0].Scope != policy.Tenant ||
+	if err != nil || p.Mirror.Value != (policy.Mirror{}) || len(p.Rate.Value) != 2 || p.Rate.Value[0].Scope != policy.Tenant ||
 		p.Rate.Value[1].Scope != policy.Caller {
 		t.Errorf("%+v, %v", p, err)
 	}
@@ -117,7 +117,7 @@ func TestABadOverrideChangesNothing(t *testing.T) {
 		"empty": ``, "not JSON": `{`, "null": `null`, "a number": `1`, "unknown": `{"exposed":true}`, "two": `{} {}`, "timeout": `{"timeout":"soon"}`,
 		"large": `{"scopes":["` + strings.Repeat("x", 5000) + `"]}`, "both": `{"public":true,"scopes":["a"]}`, "no rate": `{"rate":{"requests":0,"per":"1s"}}`,
 		"nobody's": `{"rate":[{"requests":1,"per":"1s","scope":"world"}]}`, "a field": `{"rate":{"request":1}}`, "twice": `{"rate":[{"requests":1,"per":"1s"},{"requests":2,"per":"1s"}]}`,
-		"urgent": `{"priority":"urgent"}`, "nowhere": `{"mirror":{"percent":1}}`, "none": `{"mirror":{"version":"v2","percent":0}}`,
+		"nowhere": `{"mirror":{"percent":1}}`, "none": `{"mirror":{"version":"v2","percent":0}}`,
 	} {
 		next, bad := good.Next(map[string][]byte{"test.v1.S/Get": []byte(document)})
 		if bad["test.v1.S/Get"] == nil || !next.Same(good) {

@@ -78,8 +78,15 @@ func (p *probe) AfterFunc(func()) func() bool { return func() bool { return true
 // PeerKey is under what a Context has its Peer.
 type PeerKey struct{}
 
-// ConnKey is under what a Context has its Conn.
+// ConnKey is under what the parent of a Context has the Conn that the call came by.
 type ConnKey struct{}
+
+// Conn is a connection to the server that has the Keys. A call that came by none, because it was made in this process by a handler of another
+// server, doesn't find that server's.
+type Conn struct {
+	net.Conn
+	Keys *Keys
+}
 
 // Context is a context.Context. It is made by Init, and ends by Cancel at the latest; then it may still be asked, but not used again. It is
 // small, since there is one for every call, and what few ask for is made when they do.
@@ -91,8 +98,6 @@ type Context struct {
 
 	// Peer is the TLS of the connection that the call came by; nil for none. It is to be set after Init, and found under PeerKey.
 	Peer *tls.ConnectionState
-	// Conn is the connection that the call came by; nil for none. It is to be set after Init, and found under ConnKey.
-	Conn net.Conn
 
 	tracer *telemetry.Tracer // nil for none
 
@@ -203,7 +208,10 @@ func (c *Context) Value(key any) any {
 	case PeerKey{}:
 		return c.Peer
 	case ConnKey{}:
-		return c.Conn
+		if at, ok := c.parent.Value(key).(*Conn); ok && at.Keys == c.keys {
+			return at
+		}
+		return nil
 	case c.keys.span:
 		return c.ownSpan()
 	case c.keys.meta:

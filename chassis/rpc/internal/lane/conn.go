@@ -16,6 +16,8 @@ type Config struct {
 	MaxMessage int // bytes, either way; at most MaxMessage
 	MaxCalls   int // at once on a connection
 	Window     int // bytes that a stream may have sent and its reader not yet taken
+	// Context is what those of a server's handlers are made of; it has no end. Default context.Background().
+	Context context.Context
 }
 
 // conn is what both sides have in common: the queue of what is to be written, and who writes it.

@@ -82,7 +82,11 @@ func NewServer(nc net.Conn, conf Config, s *Service) *Server {
 		state := t.ConnectionState()
 		c.tls = &state
 	}
-	c.ctx, c.cancel = context.WithCancel(context.Background())
+	base := conf.Context
+	if base == nil {
+		base = context.Background()
+	}
+	c.ctx, c.cancel = context.WithCancel(base)
 	c.tick, c.beat = serverTick, c.keepAlive
 	return c
 }
@@ -263,7 +267,7 @@ func (c *Server) call(f frame) error {
 	}
 	call.from.Is = h.Span
 	call.ctx.Init(c.ctx, c.s.Keys, until, &call.from, c.s.Incoming(h.Meta))
-	call.ctx.Peer, call.ctx.Conn = c.tls, c.nc
+	call.ctx.Peer = c.tls
 
 	c.mu.Lock()
 	if f.id <= c.last {

@@ -155,6 +155,8 @@ type app struct {
 	env Env
 	// lenient makes settings leave out what is wrong in the store.
 	lenient bool
+	// local makes settings leave the store alone.
+	local bool
 	// loaded and logs are of what settings read last.
 	loaded *config.Loaded[settings]
 	logs   logs
@@ -181,7 +183,7 @@ cleave/config/, and from defaults: the first of these that has one. Exit codes: 
 	globalFlags(root.PersistentFlags())
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Run:"}, &cobra.Group{ID: "move", Title: "Move modules:"}, &cobra.Group{ID: "speak", Title: "Speak to what runs:"},
 		&cobra.Group{ID: "edge", Title: "Guard the gateway:"}, &cobra.Group{ID: "operate", Title: "Operate:"})
-	root.AddCommand(a.up(), a.runModules(), a.gateway(), a.extract(), a.absorb(), a.topology(), a.verify(), a.outbox(), a.services(), a.describe(), a.call(), a.stream(), a.trace(), a.logsOf(), a.events(), a.shop(), a.apikey(), a.policy(), a.hook(), a.resilience(), a.mesh(), a.config(), a.fault(), a.healthcheck(), a.version())
+	root.AddCommand(a.up(), a.runModules(), a.gateway(), a.extract(), a.absorb(), a.topology(), a.verify(), a.outbox(), a.services(), a.describe(), a.call(), a.stream(), a.trace(), a.logsOf(), a.events(), a.shop(), a.apikey(), a.policy(), a.hook(), a.resilience(), a.mesh(), a.config(), a.fault(), a.ps(), a.top(), a.doctor(), a.healthcheck(), a.version())
 	return root
 }
 

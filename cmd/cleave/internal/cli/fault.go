@@ -128,6 +128,9 @@ func (a *app) faultAdd() *cobra.Command {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(c *cobra.Command, args []string) error {
+			if life == 0 {
+				return usagef("a fault needs an end: --for 5m, at most 1h")
+			}
 			now := time.Now().UTC().Truncate(time.Millisecond)
 			r := fault.Rule{
 				ID: args[0] + "-" + uuid.NewString()[:8], Module: args[1], Kind: fault.Kind(args[0]), Share: share, Delay: fault.Duration(delay),
@@ -159,7 +162,6 @@ func (a *app) faultAdd() *cobra.Command {
 	f.StringVar(&code, "code", "", "of an error; default UNAVAILABLE")
 	f.StringVar(&caller, "from", "", "whose calls a partition stops; default everyone's")
 	f.StringVar(&reason, "reason", "", "why, for the others")
-	_ = c.MarkFlagRequired("for") // the flag is there
 	return c
 }
 

@@ -65,6 +65,7 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 	if err != nil {
 		return err
 	}
+	well := healthPages(own)
 	inject, err := p.injector(ctx, s, log, metrics, own)
 	if err != nil {
 		return err
@@ -109,7 +110,7 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 			Modules: what.modules, Registry: reg, Broker: b, DataURL: s.Data.URL, DataDir: s.Data.Dir, Advertise: s.Advertise,
 			Version: cmp.Or(s.Module.Version, version().Version), HostName: name, Log: log, Metrics: metrics, Fault: points, Inject: inject,
 			Remote: !s.Direct, Topology: table, Now: a.env.Now, Guard: guard.client, Gate: guard.gate, Careless: guard.off(), Admin: adminAt(s, own),
-			Comments: comments.All(), Mesh: ids, Tracer: tracer,
+			Comments: comments.All(), Mesh: ids, Tracer: tracer, Health: well, LeaveUnready: s.Health.Leave,
 		}
 		if what.gateway {
 			conf.As = api.Name
@@ -130,6 +131,7 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 		}
 		calls = guard.careless(h.Client())
 		guard.instances.Store(&instances{h.Instances})
+		p.watchBroker(well, b)
 	} else {
 		as, err := identity(ctx, ids, api.Name)
 		if err != nil {
@@ -184,6 +186,7 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 		}
 		g.Go(func() error { return gw.Serve(ctx, ln) })
 	}
+	well.Started()
 	g.Go(func() error { return a.started(ctx, s, log, what, ln, calls, brokerIs) })
 	g.Go(func() error {
 		if h == nil {

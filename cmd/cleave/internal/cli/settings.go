@@ -79,6 +79,10 @@ type settings struct {
 		// MaxBody of a request, in bytes.
 		MaxBody int64 `koanf:"max_body" live:"true"`
 	} `koanf:"gateway"`
+	Health struct {
+		// Leave takes a module whose database is away out of the registry.
+		Leave bool `koanf:"leave"`
+	} `koanf:"health"`
 	AllowFaults bool   `koanf:"allow_faults" layers:"local"`
 	Failpoints  string `koanf:"failpoints" layers:"local"`
 	Resilience  string `koanf:"resilience" layers:"local"` // off only for tests
@@ -229,7 +233,11 @@ func (a *app) settings(c *cobra.Command) (settings, *slog.Logger, error) {
 	consul := api.DefaultConfig() // reads CONSUL_HTTP_ADDR and CONSUL_HTTP_TOKEN
 	d.Consul.Addr, d.Consul.Token = consul.Address, consul.Token
 	file, _ := c.Flags().GetString("config")
-	loaded, err := config.LoadKV(c.Context(), d, config.Options{Flags: c.Flags(), EnvPrefix: "CLEAVE_", File: file, Lenient: a.lenient}, openKV)
+	open := openKV
+	if a.local {
+		open = nil
+	}
+	loaded, err := config.LoadKV(c.Context(), d, config.Options{Flags: c.Flags(), EnvPrefix: "CLEAVE_", File: file, Lenient: a.lenient}, open)
 	if err != nil {
 		var wrong *config.Error
 		if errors.As(err, &wrong) {
