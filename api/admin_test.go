@@ -8,8 +8,16 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go-micro.dev/v4/registry"
 )
+
+// scrape is what Prometheus reads.
+func (e *edge) scrape() string {
+	w := httptest.NewRecorder()
+	promhttp.HandlerFor(e.metrics, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
+	return w.Body.String()
+}
 
 // page reads a page for those who run the gateway.
 func (e *edge) page(pattern string, out any) {

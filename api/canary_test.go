@@ -135,7 +135,7 @@ func TestCopiesChangeNothing(t *testing.T) {
 	})
 	counts := func(result, n string) func() bool {
 		return func() bool {
-			return strings.Contains(e.get("/metrics").body, `gateway_mirrored_total{result="`+result+`",service="catalog"} `+n+"\n")
+			return strings.Contains(e.scrape(), `gateway_mirrored_total{result="`+result+`",service="catalog"} `+n+"\n")
 		}
 	}
 	v.fails.Store(true)

@@ -136,7 +136,7 @@ func TestAWebhookBecomesAnEvent(t *testing.T) {
 		t.Errorf("the same number is another event: %s, %s", same, third)
 	}
 	s.next("pot", third)
-	if m := s.e.get("/metrics").body; !strings.Contains(m, `gateway_hook_requests_total{hook="erp",result="ok"} 3`) {
+	if m := s.e.scrape(); !strings.Contains(m, `gateway_hook_requests_total{hook="erp",result="ok"} 3`) {
 		t.Error("the count of webhooks is wrong")
 	}
 }

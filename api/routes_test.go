@@ -7,13 +7,11 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go-micro.dev/v4/registry"
 	"google.golang.org/protobuf/encoding/protojson"
 
@@ -295,7 +293,7 @@ func TestPages(t *testing.T) {
 		Links   []string
 		Routes  []struct{ Method, Path, Service, Endpoint string }
 	}
-	if err := json.Unmarshal([]byte(e.get("/").body), &index); err != nil || index.Version != "9.9" || len(index.Routes) < 15 || len(index.Links) != 3 {
+	if err := json.Unmarshal([]byte(e.get("/").body), &index); err != nil || index.Version != "9.9" || len(index.Routes) < 15 || len(index.Links) != 6 {
 		t.Errorf("%v %+v", err, index)
 	}
 	page := e.get("/", "Accept", "text/html,application/xhtml+xml,*/*;q=0.8")
@@ -309,9 +307,7 @@ func TestPages(t *testing.T) {
 	}
 	e.get("/v1/products/" + anID)
 	e.get("/v1/nothing")
-	w := httptest.NewRecorder()
-	promhttp.HandlerFor(e.metrics, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
-	scrape := w.Body.String()
+	scrape := e.scrape()
 	for _, want := range []string{
 		`gateway_request_seconds_count{method="GET",route="/v1/products/{id}",status="200"} 1`, `gateway_request_seconds_count{method="GET",route="none",status="404"} 1`,
 		`gateway_contract_fetches_total{result="ok"} 2`, `gateway_refused_total{reason="ROUTE_NOT_FOUND"} 1`, `gateway_requests_in_flight 0`,

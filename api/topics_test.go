@@ -88,7 +88,7 @@ func TestATopicInEveryForm(t *testing.T) {
 	e := newsroom(t, b)
 	sse, lines, ws := e.open(changed, "Accept", "text/event-stream"), e.open(changed), e.dial(changed)
 	e.eventually("followed once, for all", func() bool {
-		m := e.get("/metrics").body
+		m := e.scrape()
 		return strings.Contains(m, "gateway_topics_followed 1\n") && strings.Contains(m, "gateway_topic_listeners 3\n")
 	})
 	for n := range 3 {
@@ -108,7 +108,7 @@ func TestATopicInEveryForm(t *testing.T) {
 	lines.cancel()
 	_ = ws.conn.CloseNow()
 	e.eventually("left", func() bool {
-		m := e.get("/metrics").body
+		m := e.scrape()
 		return strings.Contains(m, "gateway_topics_followed 0\n") && strings.Contains(m, "gateway_topic_listeners 0\n") &&
 			strings.Contains(m, `gateway_topic_events_sent_total{topic="shop.catalog.v1.ProductChanged"} 9`)
 	})
