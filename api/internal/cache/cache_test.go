@@ -35,7 +35,7 @@ func counter() (Fetch, *atomic.Int32) {
 	return func(context.Context) (*Answer, error) { return NewAnswer("text/plain", fmt.Append(nil, n.Add(1))), nil }, &n
 }
 
-var second = Policy{Fresh: time.Second, Stale: 2 * time.Second}
+func second() Policy { return Policy{Fresh: time.Second, Stale: 2 * time.Second} }
 
 func TestFreshThenStaleThenGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -43,7 +43,7 @@ func TestFreshThenStaleThenGone(t *testing.T) {
 		fetch, n := counter()
 		get := func(want string, how How, age time.Duration) {
 			t.Helper()
-			r, err := c.Get(t.Context(), "k", second, fetch)
+			r, err := c.Get(t.Context(), "k", second(), fetch)
 			if err != nil || string(r.Body) != want || r.How != how || r.Age != age || !r.Stored {
 				t.Errorf("%s %s %v, %v; want %s %s %v", r.Body, r.How, r.Age, err, want, how, age)
 			}
@@ -64,7 +64,7 @@ func TestFreshThenStaleThenGone(t *testing.T) {
 			t.Error(r, err)
 		}
 		get("4", Hit, 0)
-		if r, err := c.Get(t.Context(), "another", second, fetch); err != nil || string(r.Body) != "5" {
+		if r, err := c.Get(t.Context(), "another", second(), fetch); err != nil || string(r.Body) != "5" {
 			t.Error(r, err)
 		}
 	})
@@ -87,14 +87,14 @@ func TestManyAskOnce(t *testing.T) {
 		first, gone := context.WithCancel(t.Context())
 		var all sync.WaitGroup
 		all.Go(func() {
-			if _, err := c.Get(first, "k", second, fetch); !errors.Is(err, context.Canceled) {
+			if _, err := c.Get(first, "k", second(), fetch); !errors.Is(err, context.Canceled) {
 				t.Errorf("the first: %v", err)
 			}
 		})
 		synctest.Wait()
 		for range 100 {
 			all.Go(func() {
-				r, err := c.Get(t.Context(), "k", second, fetch)
+				r, err := c.Get(t.Context(), "k", second(), fetch)
 				if err != nil || string(r.Body) != "x" {
 					t.Error(err)
 				}
@@ -125,11 +125,11 @@ func TestNobodyWaitsAnyMore(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := c.Get(ctx, "k", second, fetch); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := c.Get(ctx, "k", second(), fetch); !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)
 		}
 		fetch2, _ := counter() // who comes then asks anew
-		if r, err := c.Get(t.Context(), "k", second, fetch2); err != nil || r.How != Miss {
+		if r, err := c.Get(t.Context(), "k", second(), fetch2); err != nil || r.How != Miss {
 			t.Error(r, err)
 		}
 		if err := <-ended; !errors.Is(err, context.Canceled) {
@@ -142,18 +142,18 @@ func TestErrorsAreSharedAndNotKept(t *testing.T) {
 	c := open(t, Config{})
 	broken := errors.New("broken")
 	for range 2 {
-		if _, err := c.Get(t.Context(), "k", second, func(context.Context) (*Answer, error) { return nil, broken }); !errors.Is(err, broken) {
+		if _, err := c.Get(t.Context(), "k", second(), func(context.Context) (*Answer, error) { return nil, broken }); !errors.Is(err, broken) {
 			t.Error(err)
 		}
 	}
-	if _, err := c.Get(t.Context(), "k", second, func(context.Context) (*Answer, error) { panic("oh") }); err == nil || !strings.Contains(err.Error(), "oh") {
+	if _, err := c.Get(t.Context(), "k", second(), func(context.Context) (*Answer, error) { panic("oh") }); err == nil || !strings.Contains(err.Error(), "oh") {
 		t.Error(err)
 	}
 	if _, err := c.Force(t.Context(), "k", func(context.Context) (*Answer, error) { return nil, broken }); !errors.Is(err, broken) {
 		t.Error(err)
 	}
 	fetch, _ := counter()
-	if r, err := c.Get(t.Context(), "k", second, fetch); err != nil || string(r.Body) != "1" {
+	if r, err := c.Get(t.Context(), "k", second(), fetch); err != nil || string(r.Body) != "1" {
 		t.Error(r, err)
 	}
 }
@@ -163,11 +163,11 @@ func TestARefreshThatFailsLeavesWhatIsThere(t *testing.T) {
 		var said []error
 		c := open(t, Config{Refreshed: func(err error) { said = append(said, err) }})
 		fetch, _ := counter()
-		_, _ = c.Get(t.Context(), "k", second, fetch)
+		_, _ = c.Get(t.Context(), "k", second(), fetch)
 		<-time.After(2 * time.Second)
 		broken := errors.New("broken")
 		for range 3 {
-			r, err := c.Get(t.Context(), "k", second, func(context.Context) (*Answer, error) { return nil, broken })
+			r, err := c.Get(t.Context(), "k", second(), func(context.Context) (*Answer, error) { return nil, broken })
 			if err != nil || string(r.Body) != "1" || r.How != Stale {
 				t.Error(r, err)
 			}
@@ -183,7 +183,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	c := open(t, Config{MaxBytes: 1 << 20, MaxEntry: 10_000})
 	for i := range 2000 {
 		fetch := func(context.Context) (*Answer, error) { return NewAnswer("", bytes.Repeat([]byte("x"), 5000)), nil }
-		if r, err := c.Get(t.Context(), fmt.Sprint(i), second, fetch); err != nil || !r.Stored {
+		if r, err := c.Get(t.Context(), fmt.Sprint(i), second(), fetch); err != nil || !r.Stored {
 			t.Fatal(err)
 		}
 	}
@@ -193,7 +193,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	big := func(context.Context) (*Answer, error) { return NewAnswer("", make([]byte, 10_001)), nil }
 	for range 2 {
-		if r, err := c.Get(t.Context(), "big", second, big); err != nil || r.Stored || r.How != Miss {
+		if r, err := c.Get(t.Context(), "big", second(), big); err != nil || r.Stored || r.How != Miss {
 			t.Error(r, err)
 		}
 	}
@@ -207,7 +207,7 @@ func TestAnOlderAnswerReplacesNoNewer(t *testing.T) {
 	c.keep("k", newer)
 	c.keep("k", older)
 	fetch, _ := counter()
-	if r, err := c.Get(t.Context(), "k", second, fetch); err != nil || string(r.Body) != "newer" {
+	if r, err := c.Get(t.Context(), "k", second(), fetch); err != nil || string(r.Body) != "newer" {
 		t.Error(r, err)
 	}
 }

@@ -253,6 +253,11 @@ func (a *app) settings(c *cobra.Command) (settings, *slog.Logger, error) {
 	if err != nil {
 		return s, nil, &usageError{err}
 	}
+	for _, r := range loaded.Refused() {
+		if !a.lenient { // who is lenient has come to mend it
+			log.WarnContext(c.Context(), "a setting is wrong, and left out", "key", r.Key, "source", r.Source, "error", r.Reason)
+		}
+	}
 	return s, log, nil
 }
 
