@@ -63,11 +63,11 @@ func TestHTTP3(t *testing.T) {
 	if got, err := echoClient(c, e.base, "Say").CallUnary(t.Context(), connect.NewRequest(&text{Value: "x"})); err != nil || got.Msg.GetValue() != "x" {
 		t.Errorf("Connect: %v %v", got, err)
 	}
-	over := http3Send(t, c, e.base+"/test.v1.Echo/Say", "Content-Type", "application/json", `"`+strings.Repeat("x", 5<<20)+`"`)
+	over := http3Send(t, c, e.base+"/test.v1.Echo/Say", "Content-Type", "application/json", `"`+strings.Repeat("x", 5<<20)+`"`) //nolint:bodyclose // http3Send closes it
 	if over.StatusCode != http.StatusTooManyRequests && over.StatusCode != http.StatusRequestEntityTooLarge {
 		t.Errorf("5 MiB: %d", over.StatusCode)
 	}
-	if big := http3Send(t, c, e.base+"/readyz", "X-Padding", strings.Repeat("x", 70<<10), ""); big.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+	if big := http3Send(t, c, e.base+"/readyz", "X-Padding", strings.Repeat("x", 70<<10), ""); big.StatusCode != http.StatusRequestHeaderFieldsTooLarge { //nolint:bodyclose // as above
 		t.Errorf("70 KiB of headers: %d", big.StatusCode)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

@@ -37,7 +37,7 @@ type mirrors struct {
 
 func newMirrors(c client.Client, log *slog.Logger, sent *prometheus.CounterVec) *mirrors {
 	m := &mirrors{client: c, log: log, slots: make(chan struct{}, maxMirrors), sent: sent}
-	m.stop, m.cancel = context.WithCancel(context.Background()) //nolint:gosec // called by close; it holds nothing
+	m.stop, m.cancel = context.WithCancel(context.Background())
 	return m
 }
 

@@ -10,8 +10,6 @@ import (
 )
 
 const (
-	// reasonCrowded: UNAVAILABLE, the gateway has as many calls of the service under way as it bears, by what the gateway has learned.
-	reasonCrowded = "SERVICE_OVERLOADED"
 	// canaryHeader names a version of a service's instances that a request is meant for.
 	canaryHeader = "X-Canary"
 	// canaryScope is what its sender has to be granted; from anybody else it means nothing.

@@ -20,7 +20,7 @@ func Example() {
 	ended := make(chan error)
 	go func() { ended <- s.Serve(ctx) }()
 
-	rsp, err := http.Get("http://" + s.Address() + "/hello") //nolint:noctx // an example
+	rsp, err := http.Get("http://" + s.Address() + "/hello")
 	if err != nil {
 		panic(err)
 	}

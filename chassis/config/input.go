@@ -60,7 +60,8 @@ func (in input[T]) build(values map[string]string) (*Loaded[T], error) {
 	if err != nil {
 		return nil, err
 	}
-	return out, out.validate()
+	err = out.validate()
+	return out, err
 }
 
 // settle builds with what is good of the store: a value that is wrong is given up for the one of good, or for none. When one is wrong that was
@@ -96,33 +97,33 @@ type trial struct {
 func (t *trial) giveUp(err error, where func(string) string) bool {
 	wrong := map[string]*Error{}
 	mistakes(err, func(e *Error) { wrong[e.Key] = e })
-	any := false
+	some := false
 	for _, f := range t.leaves {
 		if e := wrong[f.key]; e != nil && e.Source.Layer == Store && t.changed(f) {
 			t.back(f, e.Problem, where)
-			any = true
+			some = true
 		}
 	}
-	if any {
+	if some {
 		return true
 	}
 	for _, f := range t.leaves {
 		if t.changed(f) {
 			t.back(f, oneLine(err), where)
-			any = true
+			some = true
 		}
 	}
-	if any {
+	if some {
 		return true
 	}
 	for _, f := range t.leaves { // a layer above has changed
 		if e := wrong[f.key]; e != nil && e.Source.Layer == Store {
 			t.note(f, e.Problem, where)
 			delete(t.values, f.path())
-			any = true
+			some = true
 		}
 	}
-	return any
+	return some
 }
 
 // changed says whether a value isn't the one of good.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -114,7 +115,7 @@ func TestWhatIsNotLiveWaitsForARestart(t *testing.T) {
 		t.Errorf("in force: %+v, state: %+v", now, s)
 	}
 	w := httptest.NewRecorder()
-	v.ServeHTTP(w, httptest.NewRequest("GET", "/config", nil))
+	v.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/config", nil))
 	if text := w.Body.String(); strings.Contains(text, "hunter2") || !json.Valid([]byte(text)) || !strings.Contains(text, `"live": true`) {
 		t.Errorf("shown: %s", text)
 	}

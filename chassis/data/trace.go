@@ -20,7 +20,7 @@ const maxName = 60
 func summary(text string) string {
 	verb, rest := word(text)
 	verb = strings.ToUpper(verb)
-	before := ""
+	var before string
 	switch verb {
 	case "SELECT", "DELETE":
 		before = "FROM"

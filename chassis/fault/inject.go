@@ -218,7 +218,7 @@ func (i *Injector) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
-	_ = e.Encode(out) // whoever asked has gone
+	_ = e.Encode(out) //nolint:errchkjson // whoever asked has gone
 }
 
 // Add checks a rule and writes it, after the expired ones are out of the way.

@@ -3,6 +3,7 @@ package health
 import (
 	"context"
 	"errors"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
@@ -56,7 +57,7 @@ func TestADependencyGoesDownAndComesUp(t *testing.T) {
 		<-time.After(3 * time.Second)
 		state(false, "down")
 		w := httptest.NewRecorder()
-		p.Readiness().ServeHTTP(w, httptest.NewRequest("GET", "/healthz/ready", nil))
+		p.Readiness().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/healthz/ready", nil))
 		if w.Code != 503 || !strings.Contains(w.Body.String(), "connection refused") {
 			t.Errorf("%d %s", w.Code, w.Body)
 		}
@@ -82,11 +83,11 @@ func TestPages(t *testing.T) {
 		w := httptest.NewRecorder()
 		switch page {
 		case "live":
-			p.Live().ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+			p.Live().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
 		case "startup":
-			p.Startup().ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+			p.Startup().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
 		default:
-			p.Readiness().ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+			p.Readiness().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
 		}
 		return w.Code
 	}

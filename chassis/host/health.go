@@ -23,9 +23,9 @@ func (h *Host) watched(ctx context.Context, r *running) (stop func(), err error)
 		Name: "database", Of: r.name, Criticality: health.Critical, Check: func(ctx context.Context) error { return ask(ctx, db) },
 		Changed: func(up bool) {
 			if up {
-				log.Info("the database is back")
+				log.InfoContext(ctx, "the database is back")
 			} else {
-				log.Error("the database is away: the module isn't ready")
+				log.ErrorContext(ctx, "the database is away: the module isn't ready")
 			}
 			if h.c.LeaveUnready {
 				server.SetReady(up)

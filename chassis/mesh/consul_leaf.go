@@ -130,7 +130,7 @@ func (c *Consul) sign(ctx context.Context, domain, service string) (tls.Certific
 		out.Certificate = append(out.Certificate, block.Bytes)
 	}
 	if len(out.Certificate) == 0 {
-		return tls.Certificate{}, errors.New("Consul's certificate is no PEM")
+		return tls.Certificate{}, errors.New("the certificate that Consul signed is no PEM")
 	}
 	if out.Leaf, err = x509.ParseCertificate(out.Certificate[0]); err != nil {
 		return tls.Certificate{}, fmt.Errorf("read Consul's certificate: %w", err)

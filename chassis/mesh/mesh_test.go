@@ -275,7 +275,7 @@ func TestAWrongCertificateIsRefused(t *testing.T) {
 	hour := time.Hour
 	now := time.Now()
 	for _, noLane := range []bool{false, true} {
-		for reason, make := range map[string]func(w *world) tls.Certificate{
+		for reason, certificate := range map[string]func(w *world) tls.Certificate{
 			"expired": func(w *world) tls.Certificate {
 				return w.a.Certificate(w.a.ID("order"), now.Add(-2*hour), now.Add(-hour))
 			},
@@ -291,7 +291,7 @@ func TestAWrongCertificateIsRefused(t *testing.T) {
 			},
 		} {
 			w := begin(t, hour)
-			c := w.open(rpc.ClientConfig{NoLane: noLane, TLS: &tls.Config{Certificates: []tls.Certificate{make(w)}, InsecureSkipVerify: true}})
+			c := w.open(rpc.ClientConfig{NoLane: noLane, TLS: &tls.Config{Certificates: []tls.Certificate{certificate(w)}, InsecureSkipVerify: true}})
 			if err := call(t.Context(), c); err == nil {
 				t.Errorf("lane %v: %s was served", !noLane, reason)
 			}

@@ -127,7 +127,7 @@ func (r *Client) guard(id method, req client.Request, by *overrides, old *guard)
 // breaker is what ClientConfig says of all methods.
 func (r *Client) breaker() Breaker {
 	return Breaker{
-		FailurePercent: int(math.Round(r.c.FailureRate * 100)), MinCalls: int(r.c.MinCalls), //nolint:gosec // a few
+		FailurePercent: int(math.Round(r.c.FailureRate * 100)), MinCalls: int(r.c.MinCalls),
 		Window: Duration(r.c.Window), OpenFor: Duration(r.c.OpenFor),
 	}
 }
@@ -136,7 +136,7 @@ func (r *Client) circuit(id method, b Breaker) circuitbreaker.CircuitBreaker[any
 	state := r.metrics.state.WithLabelValues(id.service, id.endpoint)
 	state.Set(float64(circuitbreaker.ClosedState))
 	return circuitbreaker.NewBuilder[any]().
-		WithFailureRateThreshold(max(float64(b.FailurePercent)/100, 0.01), uint(b.MinCalls), time.Duration(b.Window)). //nolint:gosec // checked
+		WithFailureRateThreshold(max(float64(b.FailurePercent)/100, 0.01), uint(b.MinCalls), time.Duration(b.Window)).
 		WithSuccessThresholdRatio(r.c.Probes/2+1, r.c.Probes).
 		WithDelay(time.Duration(b.OpenFor)).WithJitterFactor(0.2).
 		OnStateChanged(func(e circuitbreaker.StateChangedEvent) {

@@ -62,7 +62,7 @@ func (c *microConn) authorized() error {
 		StatusCode: http.StatusOK, ProtoMajor: 1, ProtoMinor: 1, Close: true,
 		Header: http.Header{microError: {problem.From(err).Micro(c.wire.service).Error()}},
 	}
-	_ = c.Conn.SetDeadline(time.Now().Add(farewellTime)) // it is going to be closed
+	_ = c.SetDeadline(time.Now().Add(farewellTime)) // it is going to be closed
 	if rsp.Write(c.Conn) == nil && ok && t.CloseWrite() == nil {
 		_, _ = io.CopyN(io.Discard, c.Conn, farewellBytes) // so that the answer isn't lost by a reset
 	}

@@ -147,7 +147,7 @@ func blames(err error) bool {
 		return false
 	}
 	p := problem.From(err)
-	return blamed(p.Code) && !(p.Code == codes.Unavailable && p.Reason == reasonOverloaded)
+	return blamed(p.Code) && (p.Code != codes.Unavailable || p.Reason != reasonOverloaded)
 }
 
 // reasonOverloaded is package resilience's ReasonOverloaded.

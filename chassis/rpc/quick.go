@@ -53,7 +53,9 @@ func (c *Client) recently(req client.Request) (*methodInfo, error) {
 }
 
 // same says whether two strings are one.
-func same(a, b string) bool { return len(a) == len(b) && unsafe.StringData(a) == unsafe.StringData(b) }
+func same(a, b string) bool {
+	return len(a) == len(b) && unsafe.StringData(a) == unsafe.StringData(b) //nolint:gosec // compared, not followed
+}
 
 // slotOf is where a method is remembered.
 func slotOf(req *clientRequest) int {
@@ -67,7 +69,7 @@ func blank(p unsafe.Pointer, size uintptr) bool {
 	if size%word != 0 {
 		return false
 	}
-	for _, w := range unsafe.Slice((*uintptr)(p), size/word) {
+	for _, w := range unsafe.Slice((*uintptr)(p), size/word) { //nolint:gosec // within the message
 		if w != 0 {
 			return false
 		}

@@ -204,7 +204,7 @@ func (s Stats) Histogram() (count uint64, sum float64, atMost map[float64]uint64
 	atMost = make(map[float64]uint64, buckets/2)
 	for i, c := range &s.latency {
 		end := upper(i).Seconds()
-		count += uint64(max(c, 0)) //nolint:gosec // it isn't negative
+		count += uint64(max(c, 0))
 		sum += float64(c) * end * 0.9
 		if i/4 >= first && i%2 == 1 {
 			atMost[end] = count

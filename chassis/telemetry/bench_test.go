@@ -22,7 +22,7 @@ func BenchmarkSpan(b *testing.B) {
 		"off": nil, "ring": tracer(telemetry.Config{}), "export": tracer(telemetry.Config{Sample: 1, Export: discard{}}),
 	} {
 		ctx, span := t.Join(b.Context(), caller, "bench", telemetry.Server)
-		defer span.Done(nil)
+		b.Cleanup(func() { span.Done(nil) })
 		b.Run("leaf/"+name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

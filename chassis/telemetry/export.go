@@ -47,7 +47,7 @@ func (b *batcher) put(spans ...SpanData) {
 	}
 	take := min(room, len(spans))
 	b.queue = append(b.queue, spans[:take]...)
-	b.dropped.Add(uint64(len(spans) - take))
+	b.dropped.Add(uint64(len(spans) - take)) //nolint:gosec // take is at most their number
 	if len(b.queue) >= maxBatch {
 		select {
 		case b.wake <- struct{}{}:

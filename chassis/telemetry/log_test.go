@@ -43,7 +43,7 @@ func TestLevelsOfModules(t *testing.T) {
 	put(`{"module":"","level":"error"}`, 200)
 	payment.Warn("no")
 	put(`{"level":"loud"}`, 400)
-	put(`{"levle":"debug"}`, 400)
+	put(`{"lvl":"debug"}`, 400)
 	put(`{"module":"`+strings.Repeat("x", 65)+`","level":"debug"}`, 400)
 	if got := out.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "one") {
 		t.Errorf("logged %s", got)
@@ -56,7 +56,7 @@ func TestRingOfLines(t *testing.T) {
 		log.With("module", "order").Info("a line")
 	}
 	log.With("module", "payment").Warn("the last", "long", strings.Repeat("x", 100))
-	log.Info(strings.Repeat("y", 20<<10))
+	log.Info(strings.Repeat("y", 20<<10)) //nolint:sloglint // a line that is long
 	page := func(query string) string {
 		rec := httptest.NewRecorder()
 		ring.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/logs"+query, nil))

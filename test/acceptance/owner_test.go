@@ -67,6 +67,9 @@ func verification(t *testing.T, file, email string) string {
 			return e.GetVerificationToken()
 		}
 	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
 	return ""
 }
 

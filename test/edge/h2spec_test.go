@@ -39,8 +39,8 @@ func TestHTTP2Conforms(t *testing.T) {
 		t.Fatalf("build h2spec: %v\n%s", err, out)
 	}
 	cert, key := certificate(t)
-	clear, safe := startGateway(t), startGateway(t, "--tls-cert", cert, "--tls-key", key)
-	targets := map[string]target{"h2c": {clear.address, false}, "tls": {safe.address, true}}
+	plain, safe := startGateway(t), startGateway(t, "--tls-cert", cert, "--tls-key", key)
+	targets := map[string]target{"h2c": {plain.address, false}, "tls": {safe.address, true}}
 	if full() {
 		targets["net/http h2c"], targets["net/http tls"] = bare(t, false), bare(t, true)
 	}

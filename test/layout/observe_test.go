@@ -93,9 +93,9 @@ func TestPrometheusFindsProcessesInConsul(t *testing.T) {
 		t.Errorf("Prometheus doesn't go by the admin listener that Consul knows: %+v", c)
 	}
 	for _, name := range []string{"datasources.yml", "dashboards.yml"} {
-		var any map[string]any
-		if err := yaml.Unmarshal(read(t, "docs/observe/grafana/"+name), &any); err != nil || any["apiVersion"] != 1 {
-			t.Errorf("%s: %v, %v", name, any, err)
+		var file map[string]any
+		if err := yaml.Unmarshal(read(t, "docs/observe/grafana/"+name), &file); err != nil || file["apiVersion"] != 1 {
+			t.Errorf("%s: %v, %v", name, file, err)
 		}
 	}
 }

@@ -132,7 +132,8 @@ func (w *world) state(ctx context.Context, admin string) (s state, err error) {
 		return s, err
 	}
 	defer func() { _ = rsp.Body.Close() }()
-	return s, json.NewDecoder(rsp.Body).Decode(&s)
+	err = json.NewDecoder(rsp.Body).Decode(&s)
+	return s, err
 }
 
 // everywhere waits until every process is as ok says, and returns how long the last one took.

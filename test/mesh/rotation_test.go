@@ -72,8 +72,11 @@ func TestCertificatesRotateUnderLoad(t *testing.T) {
 	var loads []*harness.Load
 	for _, noLane := range []bool{false, true} {
 		c := caller(t, authority, reg, noLane)
-		loads = append(loads, harness.StartLoad(t, f.perSecond, func(ctx context.Context) error { return get(ctx, c) }))
-		loads = append(loads, harness.StartLoad(t, 4, func(ctx context.Context) error { return export(ctx, c) }))
+		loads = append(
+			loads,
+			harness.StartLoad(t, f.perSecond, func(ctx context.Context) error { return get(ctx, c) }),
+			harness.StartLoad(t, 4, func(ctx context.Context) error { return export(ctx, c) }),
+		)
 	}
 	tick := time.NewTicker(f.every)
 	defer tick.Stop()

@@ -110,7 +110,7 @@ func (h Hook) validate() error {
 	}
 	for _, s := range h.Secrets {
 		kind, at, _ := strings.Cut(s, ":")
-		if !(kind == "env" && matches(envPattern, at)) && !(kind == "file" && filepath.IsAbs(at)) {
+		if named := kind == "env" && matches(envPattern, at) || kind == "file" && filepath.IsAbs(at); !named {
 			return errors.New("a secret says where it is, env:NAME or file:/path, and is never here itself") // and is not shown, should it be one
 		}
 	}

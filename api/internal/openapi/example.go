@@ -167,7 +167,7 @@ func telling(name string) string {
 // fit cuts a text, or repeats it, until it has a length that is allowed.
 func fit(s object, text string) string {
 	if low, ok := s["minLength"].(uint64); ok {
-		for uint64(utf8.RuneCountInString(text)) < low {
+		for uint64(utf8.RuneCountInString(text)) < low { //nolint:gosec // a count
 			text += "-" + text
 		}
 	}
@@ -204,7 +204,7 @@ func spell(b *strings.Builder, re *syntax.Regexp) {
 			b.WriteRune(letter(re.Rune))
 		}
 	case syntax.OpAnyChar, syntax.OpAnyCharNotNL:
-		b.WriteRune('x')
+		b.WriteByte('x')
 	case syntax.OpConcat, syntax.OpCapture:
 		for _, sub := range re.Sub {
 			spell(b, sub)

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -77,7 +78,7 @@ func Document(info Info, ops []Operation) (doc []byte, etag string, err error) {
 		describe(t, text)
 		list = append(list, t)
 	}
-	slices.SortFunc(list, func(a, b object) int { return strings.Compare(a["name"].(string), b["name"].(string)) })
+	slices.SortFunc(list, func(a, b object) int { return strings.Compare(fmt.Sprint(a["name"]), fmt.Sprint(b["name"])) })
 	return written(object{
 		"openapi":    "3.1.1",
 		"info":       object{"title": "Cleave", "version": info.Version, "description": about},

@@ -72,8 +72,9 @@ func (b *builder) policy(out, done object, op Operation) {
 			rates = append(rates, object{"requests": r.Requests, "seconds": time.Duration(r.Per).Seconds(), "per": cmp.Or(string(r.Scope), string(policy.Caller))})
 		}
 		out["x-ratelimit"] = rates
-		h := done["headers"].(object)
-		h["RateLimit"], h["RateLimit-Policy"] = headerRef("RateLimit"), headerRef("RateLimit-Policy")
+		if h, ok := done["headers"].(object); ok {
+			h["RateLimit"], h["RateLimit-Policy"] = headerRef("RateLimit"), headerRef("RateLimit-Policy")
+		}
 	}
 	if c := p.Cache.Value; c.MaxAge > 0 {
 		out["x-cache"] = object{"maxAgeSeconds": time.Duration(c.MaxAge).Seconds(), "staleWhileRevalidateSeconds": time.Duration(c.StaleWhileRevalidate).Seconds()}

@@ -20,7 +20,9 @@ import (
 
 const secret = "whsec_of_the_test"
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/patrickmn/go-cache.(*janitor).Run")) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/patrickmn/go-cache.(*janitor).Run"))
+}
 
 func TestConformance(t *testing.T) {
 	for name, books := range map[string]func(t *testing.T) *sql.DB{

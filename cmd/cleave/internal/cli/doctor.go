@@ -29,11 +29,11 @@ type checkup struct {
 	all []finding
 }
 
-func (c *checkup) good(what, format string, args ...any) {
+func (c *checkup) goodf(what, format string, args ...any) {
 	c.all = append(c.all, finding{What: what, OK: true, Problem: fmt.Sprintf(format, args...)})
 }
 
-func (c *checkup) bad(what, mend, format string, args ...any) {
+func (c *checkup) badf(what, mend, format string, args ...any) {
 	c.all = append(c.all, finding{What: what, Problem: fmt.Sprintf(format, args...), Mend: mend})
 }
 
@@ -115,11 +115,11 @@ func (c *checkup) print(out io.Writer) error {
 func (c *checkup) stored() {
 	refused := c.a.loaded.Refused()
 	for _, r := range refused {
-		c.bad("settings", "cleave config set "+r.Key+" VALUE, or cleave config unset "+r.Key, "%s: %s: %s", r.Source, r.Key, r.Reason)
+		c.badf("settings", "cleave config set "+r.Key+" VALUE, or cleave config unset "+r.Key, "%s: %s: %s", r.Source, r.Key, r.Reason)
 	}
 	if unknown := c.a.loaded.Unknown(); len(unknown) > 0 {
-		c.good("settings", "no setting is called %s; another version may know better", strings.Join(unknown, ", "))
+		c.goodf("settings", "no setting is called %s; another version may know better", strings.Join(unknown, ", "))
 	} else if len(refused) == 0 {
-		c.good("settings", "all can be read")
+		c.goodf("settings", "all can be read")
 	}
 }

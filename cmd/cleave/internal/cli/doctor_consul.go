@@ -25,24 +25,24 @@ const (
 // registry looks at Consul, and says whether settings can be read from it; without Consul they are beside the data.
 func (c *checkup) registry(ctx context.Context) bool {
 	if c.s.Registry != registryConsul {
-		c.good("registry", "mdns, domain %s: for one machine or one network", c.s.MDNS.Domain)
+		c.goodf("registry", "mdns, domain %s: for one machine or one network", c.s.MDNS.Domain)
 		return true
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	client, err := consulClient(c.s)
 	if err != nil {
-		c.bad(whatConsul, "say where it is with --consul-addr", "%v", err)
+		c.badf(whatConsul, "say where it is with --consul-addr", "%v", err)
 		return false
 	}
 	opts := (&api.QueryOptions{}).WithContext(ctx)
 	leader, err := client.Status().LeaderWithQueryOptions(opts)
 	if err != nil {
-		c.bad(whatConsul, "start it (go -C consul tool consul agent -dev), or say where it is with --consul-addr", "no answer at %s: %v", c.s.Consul.Addr, err)
+		c.badf(whatConsul, "start it (go -C consul tool consul agent -dev), or say where it is with --consul-addr", "no answer at %s: %v", c.s.Consul.Addr, err)
 		return false
 	}
 	if leader == "" {
-		c.bad(whatConsul, "bring back a majority of its servers: consul operator raft list-peers", "%s has no leader: nothing can be written", c.s.Consul.Addr)
+		c.badf(whatConsul, "bring back a majority of its servers: consul operator raft list-peers", "%s has no leader: nothing can be written", c.s.Consul.Addr)
 		return false
 	}
 	c.version(client)
@@ -55,17 +55,17 @@ func (c *checkup) registry(ctx context.Context) bool {
 		c.right("services can't be read", err)
 		return false
 	}
-	c.good(whatConsul, "answers at %s, led by %s; keys and services can be read", c.s.Consul.Addr, leader)
+	c.goodf(whatConsul, "answers at %s, led by %s; keys and services can be read", c.s.Consul.Addr, leader)
 	return true
 }
 
 func (c *checkup) right(what string, err error) {
 	var status api.StatusError
 	if errors.As(err, &status) && status.Code == http.StatusForbidden {
-		c.bad(whatConsul+" ACL", mendACL, "%s: %v", what, err)
+		c.badf(whatConsul+" ACL", mendACL, "%s: %v", what, err)
 		return
 	}
-	c.bad(whatConsul, "look into Consul's log", "%s: %v", what, err)
+	c.badf(whatConsul, "look into Consul's log", "%s: %v", what, err)
 }
 
 // version looks how old Consul is.
@@ -83,10 +83,10 @@ func (c *checkup) version(client *api.Client) {
 	major, _ := strconv.Atoi(parts[0])
 	minor, _ := strconv.Atoi(parts[1])
 	if major < oldestConsul || major == oldestConsul && minor < oldestConsul2 {
-		c.bad(whatConsul+" version", "update it", "it is %s; Cleave is tested with later ones than %d.%d", text, oldestConsul, oldestConsul2)
+		c.badf(whatConsul+" version", "update it", "it is %s; Cleave is tested with later ones than %d.%d", text, oldestConsul, oldestConsul2)
 		return
 	}
-	c.good(whatConsul+" version", "%s", text)
+	c.goodf(whatConsul+" version", "%s", text)
 }
 
 // clock compares this machine's clock with the Date of an answer.
@@ -113,10 +113,10 @@ func (c *checkup) clock(ctx context.Context, what, url string) {
 		if behind > ahead {
 			way = "behind"
 		}
-		c.bad(what+" clock", mendClock, "its clock is about %v %s this one: expiries, leases and tokens go wrong", skew.Round(time.Second), way)
+		c.badf(what+" clock", mendClock, "its clock is about %v %s this one: expiries, leases and tokens go wrong", skew.Round(time.Second), way)
 		return
 	}
-	c.good(what+" clock", "agrees with this one within %v", maxSkew+time.Second)
+	c.goodf(what+" clock", "agrees with this one within %v", maxSkew+time.Second)
 }
 
 // now is the modules' clock.

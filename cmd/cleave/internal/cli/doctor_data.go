@@ -28,29 +28,29 @@ func (c *checkup) folder(context.Context) {
 	dir := c.s.Data.Dir
 	info, err := os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		c.good(what, "%s isn't there yet; the first start makes it", dir)
+		c.goodf(what, "%s isn't there yet; the first start makes it", dir)
 		return
 	}
 	if err != nil || !info.IsDir() {
-		c.bad(what, "choose another one with --data-dir", "%s is no folder: %v", dir, err)
+		c.badf(what, "choose another one with --data-dir", "%s is no folder: %v", dir, err)
 		return
 	}
 	if unix.Access(dir, unix.W_OK|unix.X_OK) != nil {
-		c.bad(what, fmt.Sprintf("chown %d %s, or choose another one with --data-dir", os.Getuid(), dir), "%s can't be written by user %d", dir, os.Getuid())
+		c.badf(what, fmt.Sprintf("chown %d %s, or choose another one with --data-dir", os.Getuid(), dir), "%s can't be written by user %d", dir, os.Getuid())
 		return
 	}
 	if info.Mode().Perm()&0o007 != 0 {
-		c.bad(what, "chmod 700 "+dir, "%s is open to every user of this machine (%v), and holds keys and customers' data", dir, info.Mode().Perm())
+		c.badf(what, "chmod 700 "+dir, "%s is open to every user of this machine (%v), and holds keys and customers' data", dir, info.Mode().Perm())
 		return
 	}
 	var space unix.Statfs_t
 	if unix.Statfs(dir, &space) == nil {
 		if free := space.Bavail * uint64(space.Bsize); free < leastSpace { //nolint:gosec // a block has a size
-			c.bad(what, "make room: databases stop when there is none", "%s has %d MiB left", dir, free>>20)
+			c.badf(what, "make room: databases stop when there is none", "%s has %d MiB left", dir, free>>20)
 			return
 		}
 	}
-	c.good(what, "%s can be written, and is nobody else's", dir)
+	c.goodf(what, "%s can be written, and is nobody else's", dir)
 }
 
 // port looks who has the gateway's port.
@@ -67,20 +67,20 @@ func (c *checkup) port(ctx context.Context) {
 	ln, err := lc.Listen(ctx, "tcp", address)
 	if err == nil {
 		_ = ln.Close()
-		c.good(what, "%s is free", address)
+		c.goodf(what, "%s is free", address)
 		return
 	}
 	if !errors.Is(err, syscall.EADDRINUSE) {
-		c.bad(what, "choose another address with --listen", "%v", err)
+		c.badf(what, "choose another address with --listen", "%v", err)
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	if httpHealth(ctx, "http://"+address+"/healthz") == nil {
-		c.good(what, "%s is answered by a gateway", address)
+		c.goodf(what, "%s is answered by a gateway", address)
 		return
 	}
-	c.bad(what, "end the other program (ss -ltnp says which it is), or choose another address with --listen", "%s is taken, and not by a gateway", address)
+	c.badf(what, "end the other program (ss -ltnp says which it is), or choose another address with --listen", "%s is taken, and not by a gateway", address)
 }
 
 // hosts looks for notes of hosts that are gone.
@@ -95,16 +95,16 @@ func (c *checkup) hosts(context.Context) {
 		r, err := readNote(f)
 		switch {
 		case err != nil:
-			c.bad(what, "rm "+f, "%s can't be read: %v", f, err)
+			c.badf(what, "rm "+f, "%s can't be read: %v", f, err)
 		case errors.Is(syscall.Kill(r.PID, 0), syscall.ESRCH):
-			c.bad(what, fmt.Sprintf("start it again, or rm %s", f), "%s says that the host %s runs as process %d, which is gone: it was killed", f, r.Host, r.PID)
+			c.badf(what, fmt.Sprintf("start it again, or rm %s", f), "%s says that the host %s runs as process %d, which is gone: it was killed", f, r.Host, r.PID)
 		default:
 			continue
 		}
 		stale++
 	}
 	if stale == 0 {
-		c.good(what, "%d with a broker inside, all running", len(files))
+		c.goodf(what, "%d with a broker inside, all running", len(files))
 	}
 }
 
@@ -128,7 +128,7 @@ func (c *checkup) databases(ctx context.Context) {
 			if c.s.Data.URL != "" {
 				mend = "start the server, or say where it is with --data-url-file"
 			}
-			c.bad(what, mend, "%v", err)
+			c.badf(what, mend, "%v", err)
 			if c.s.Data.URL != "" {
 				return // it is one server
 			}
@@ -136,15 +136,15 @@ func (c *checkup) databases(ctx context.Context) {
 		}
 		if st.Pending > 0 && c.a.now().Sub(st.Oldest) > oldBacklog {
 			wrong++
-			c.bad("outbox of "+m.Name, "start the module, or look why its broker doesn't take them: cleave outbox status", "%d events wait to be published, the first one for %v",
+			c.badf("outbox of "+m.Name, "start the module, or look why its broker doesn't take them: cleave outbox status", "%d events wait to be published, the first one for %v",
 				st.Pending, c.a.now().Sub(st.Oldest).Round(time.Second))
 		}
 		if st.Dead > 0 {
 			wrong++
-			c.bad("dead letters of "+m.Name, "cleave events dead list; mend what it says, then cleave events dead replay", "%d events were given up by a consumer of the module", st.Dead)
+			c.badf("dead letters of "+m.Name, "cleave events dead list; mend what it says, then cleave events dead replay", "%d events were given up by a consumer of the module", st.Dead)
 		}
 	}
 	if wrong == 0 {
-		c.good("databases", "%s: %d answer, no outbox is behind", where, found)
+		c.goodf("databases", "%s: %d answer, no outbox is behind", where, found)
 	}
 }

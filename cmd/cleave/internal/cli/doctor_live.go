@@ -16,7 +16,7 @@ func (c *checkup) broker(ctx context.Context) {
 	if s.Broker == embedded {
 		at, err := embeddedBroker(s)
 		if err != nil {
-			c.good(what, "embedded: it runs when a host does")
+			c.goodf(what, "embedded: it runs when a host does")
 			return
 		}
 		s.Broker = at
@@ -29,23 +29,23 @@ func (c *checkup) broker(ctx context.Context) {
 		if text := strings.ToLower(err.Error()); strings.Contains(text, "auth") || strings.Contains(text, "access_refused") {
 			mend = "the user or the password in --broker is wrong, or may not do this"
 		}
-		c.bad(what, mend, "%v", err)
+		c.badf(what, mend, "%v", err)
 		return
 	}
 	d, ok := b.(box)
 	if !ok {
-		c.good(what, "%s answers", is)
+		c.goodf(what, "%s answers", is)
 		return
 	}
 	letters, err := d.DeadLetters(ctx, readAtMost)
 	switch {
 	case err != nil:
-		c.bad(what, "look into its log: JetStream may be off, or out of room", "%s answers, but doesn't say what dead letters it has: %v", is, err)
+		c.badf(what, "look into its log: JetStream may be off, or out of room", "%s answers, but doesn't say what dead letters it has: %v", is, err)
 	case len(letters) > 0:
-		c.bad("dead letters", "cleave events dead list; mend what it says, then cleave events dead replay", "%s has %d, the first for %s: %s",
+		c.badf("dead letters", "cleave events dead list; mend what it says, then cleave events dead replay", "%s has %d, the first for %s: %s",
 			is, len(letters), letters[0].Group, letters[0].Reason)
 	default:
-		c.good(what, "%s answers, and has no dead letters", is)
+		c.goodf(what, "%s answers, and has no dead letters", is)
 	}
 }
 
@@ -76,7 +76,7 @@ func (c *checkup) processes(ctx context.Context) {
 		}
 	}
 	if well {
-		c.good("processes", "%d in the registry, all well", len(list))
+		c.goodf("processes", "%d in the registry, all well", len(list))
 	}
 }
 
@@ -85,27 +85,27 @@ func (c *checkup) process(ctx context.Context, p process) {
 	what := "host " + p.Host
 	for _, m := range p.Modules {
 		if h := healthOf(ctx, m); h != "ok" {
-			c.bad(what, "look into its log; when it is gone, the registry forgets it within a minute", "%s at %s: %s", m.Name, m.Node.Address, h)
+			c.badf(what, "look into its log; when it is gone, the registry forgets it within a minute", "%s at %s: %s", m.Name, m.Node.Address, h)
 		}
 	}
 	var state config.State
 	if err := p.read(ctx, "/config", &state); err != nil {
-		c.bad(what, "if it runs elsewhere, start it with --admin-listen on an address that is reached from here", "its admin listener %s doesn't answer: %v", cmp.Or(p.Admin, "(unknown)"), err)
+		c.badf(what, "if it runs elsewhere, start it with --admin-listen on an address that is reached from here", "its admin listener %s doesn't answer: %v", cmp.Or(p.Admin, "(unknown)"), err)
 		return
 	}
 	for _, r := range state.Refused {
-		c.bad(what, "cleave config set "+r.Key+" VALUE, or cleave config unset "+r.Key, "it refuses %s from %s: %s", r.Key, r.Source, r.Reason)
+		c.badf(what, "cleave config set "+r.Key+" VALUE, or cleave config unset "+r.Key, "it refuses %s from %s: %s", r.Key, r.Source, r.Reason)
 	}
 	c.clock(ctx, what, "http://"+p.Admin+"/config")
 	var faults struct{ Faults []fault.Rule }
 	if p.read(ctx, "/faults", &faults) == nil {
 		for _, f := range faults.Faults {
-			c.bad(what, "cleave fault remove "+f.ID, "a fault is injected on purpose, by %s: %s", f.Author, f)
+			c.badf(what, "cleave fault remove "+f.ID, "a fault is injected on purpose, by %s: %s", f.Author, f)
 		}
 	}
 	if s, err := p.sample(ctx); err == nil {
 		for _, o := range s.open() {
-			c.bad(what, "see what ails the service: cleave ps, and its log", "a circuit is not closed: %s", o)
+			c.badf(what, "see what ails the service: cleave ps, and its log", "a circuit is not closed: %s", o)
 		}
 	}
 }

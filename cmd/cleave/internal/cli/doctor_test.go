@@ -32,7 +32,7 @@ type patient struct {
 func healthy(t *testing.T) *patient {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.Chmod(dir, 0o700); err != nil { //nolint:gosec // a folder
+	if err := os.Chmod(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	return &patient{t: t, dir: dir, args: []string{"--mdns-domain", "doctor-" + fmt.Sprint(time.Now().UnixNano()), "--listen", "127.0.0.1:0"}}
@@ -99,7 +99,7 @@ func TestTheDoctorFindsNothingWhereNothingIs(t *testing.T) {
 
 func TestTheDoctorLooksAtThisMachine(t *testing.T) {
 	p := healthy(t)
-	if err := os.Chmod(p.dir, 0o755); err != nil { //nolint:gosec // this is what is to be found
+	if err := os.Chmod(p.dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	p.only("data folder", "chmod 700")
@@ -145,7 +145,7 @@ func TestTheDoctorLooksAtThisMachine(t *testing.T) {
 func TestTheDoctorLooksAtDatabases(t *testing.T) {
 	p := healthy(t)
 	dir, m := stock(t, twoEvents)
-	if err := os.Chmod(dir, 0o700); err != nil { //nolint:gosec // a folder
+	if err := os.Chmod(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	p.dir, p.modules = dir, []host.Module{m}
@@ -249,7 +249,7 @@ func consulWith(t *testing.T, mode ...string) string {
 	for i, name := range []string{"http", "serf-lan", "serf-wan", "server"} {
 		args = append(args, fmt.Sprintf("-%s-port=%d", name, ports[i]))
 	}
-	cmd := exec.Command(os.Getenv("CLEAVE_TEST_CONSUL"), args...) //nolint:gosec // as the tests are told
+	cmd := exec.Command(os.Getenv("CLEAVE_TEST_CONSUL"), args...)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 
 	"github.com/cleavehq/cleave/api"
 	"github.com/cleavehq/cleave/chassis/mesh"
@@ -133,8 +132,7 @@ func (se *session) dial(ctx context.Context, service string) ([]grpc.DialOption,
 	if i == nil || err != nil {
 		return nil, err
 	}
-	var creds credentials.TransportCredentials = i.Credentials(service)
-	return []grpc.DialOption{grpc.WithTransportCredentials(creds)}, nil
+	return []grpc.DialOption{grpc.WithTransportCredentials(i.Credentials(service))}, nil
 }
 
 func (se *session) stats(ctx context.Context, address string) (rpc.Stats, error) {

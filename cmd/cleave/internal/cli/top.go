@@ -83,9 +83,9 @@ func (a *app) screen(quit func()) (begin string, restore func(), err error) {
 			}
 		}
 	}()
-	_, _ = io.WriteString(out, hide) // the first table says if it can't be written
+	_, _ = out.WriteString(hide) // the first table says if it can't be written
 	return clearAll, func() {
-		_, _ = io.WriteString(out, showAgain)
+		_, _ = out.WriteString(showAgain)
 		_ = term.Restore(int(in.Fd()), was)
 	}, nil
 }
@@ -95,7 +95,7 @@ func (se *session) watch(ctx context.Context, every time.Duration, times int, sh
 	before := se.look(ctx)
 	for n := 1; times == 0 || n <= times; n++ {
 		if pauseFor(ctx, every) != nil {
-			return nil // as it was asked to
+			return nil //nolint:nilerr // as it was asked to
 		}
 		next := se.look(ctx)
 		rows, err := se.rows(ctx, before)

@@ -12,7 +12,7 @@ const (
 	customers = "cleave"
 	scopeRead = "cart.read"
 	scopeAll  = "cart.write"
-	// ReasonNotOwner: PERMISSION_DENIED, the customer_id is another customer's.
+	// ReasonNotOwner says, with PERMISSION_DENIED, that the customer_id is another customer's.
 	ReasonNotOwner = "NOT_OWNER"
 )
 

@@ -16,9 +16,9 @@ const (
 	scopeWrite = "order.write"
 	me         = "me"
 
-	// ReasonNotOwner: PERMISSION_DENIED, the customer_id is another customer's.
+	// ReasonNotOwner says, with PERMISSION_DENIED, that the customer_id is another customer's.
 	ReasonNotOwner = "NOT_OWNER"
-	// ReasonScope: PERMISSION_DENIED, the edge's word for it.
+	// ReasonScope says, with PERMISSION_DENIED, that a scope is missing: the edge's word for it.
 	ReasonScope = "SCOPE_MISSING"
 )
 
