@@ -15,8 +15,8 @@ import (
 // GateConfig says how a process lets calls in. The zero value is fit for use.
 type GateConfig struct {
 	// Server is the limit of each service, without its name; Least, Start and Most are 8, 16 and 512 when all are 0, MaxWait is
-	// 2 s and Queue 12 and 16: few run side by side, since more would only share the processors, and those who wait are refused by how
-	// long they would have to.
+	// 2 s and Queue 12 and 16; those who wait for their turn are refused by how long they would have to. Busy is by how long goroutines
+	// wait for a processor: a call that waits for something slow, such as one instance of several, is no reason to refuse another.
 	Server ServerConfig
 	// Rules say how important a method's calls are; nil for what contracts say.
 	Rules *Rules
@@ -54,6 +54,11 @@ func NewGate(ctx context.Context, c GateConfig) (*Gate, error) {
 	if err := probe.fill(); err != nil {
 		return nil, err
 	}
+	if c.Server.Busy == nil {
+		p := &processors{}
+		go p.follow(ctx)
+		c.Server.Busy = p.busy.Load
+	}
 	g := &Gate{c: c, ctx: ctx}
 	g.services.Store(&map[string]*Server{})
 	return g, nil
@@ -76,7 +81,7 @@ func (g *Gate) Level(md protoreflect.MethodDescriptor, said string) Level {
 // The error is Enter's.
 func (g *Gate) Refuses(service string, l Level) error {
 	s := (*g.services.Load())[service]
-	if s == nil || !s.late(l.priority()) && s.limiter.CanAcquirePermitWithPriority(g.ctx, l.priority()) {
+	if s == nil || s.idle() || !s.late(l.priority()) && s.limiter.CanAcquirePermitWithPriority(g.ctx, l.priority()) {
 		return nil
 	}
 	return s.overloaded()

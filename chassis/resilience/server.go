@@ -41,6 +41,9 @@ type ServerConfig struct {
 	MaxWait time.Duration
 	// Priority of a call; default Medium for all.
 	Priority func(ctx context.Context, req server.Request) Priority
+	// Busy says whether there is more to do than can be done; while there isn't, calls over the limit only wait for others, and are let in. Nil:
+	// there always is.
+	Busy func() bool
 	// Metrics receives resilience_limit, resilience_running, resilience_queued and resilience_refused_total; may be nil.
 	Metrics prometheus.Registerer
 }
@@ -157,6 +160,9 @@ func (s *Server) acquire(ctx context.Context, p Priority) (adaptivelimiter.Permi
 	if s.late(p) {
 		return nil, s.overloaded()
 	}
+	if s.idle() && s.limiter.Inflight() >= s.limiter.Limit() {
+		return free{}, nil
+	}
 	permit, err := s.limiter.AcquirePermitWithMaxWait(priority.ContextWithPriority(ctx, p), s.c.MaxWait)
 	if err == nil {
 		return permit, nil
@@ -166,6 +172,14 @@ func (s *Server) acquire(ctx context.Context, p Priority) (adaptivelimiter.Permi
 	}
 	return nil, s.overloaded()
 }
+
+func (s *Server) idle() bool { return s.c.Busy != nil && !s.c.Busy() }
+
+// free is the permit of a call that no limit holds.
+type free struct{}
+
+func (free) Record() {}
+func (free) Drop()   {}
 
 func (s *Server) overloaded() error {
 	s.metrics.refused.WithLabelValues(s.c.Service, ReasonOverloaded).Inc()
@@ -190,7 +204,7 @@ func (s *Server) keepPace(rate float64) {
 // the others.
 func (s *Server) late(p Priority) bool {
 	queued := s.limiter.Queued()
-	if queued == 0 {
+	if queued == 0 || s.idle() {
 		return false
 	}
 	pace := math.Float64frombits(s.pace.Load())
