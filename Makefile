@@ -108,8 +108,8 @@ tidy-check: ## fail when a go.mod or go.sum is not what `go mod tidy` makes
 	$(GO) -C tools/micro mod tidy -diff
 	$(GO) -C tools/stripemock mod tidy -diff
 	$(GO) -C bench mod tidy -diff
-	for peer in caddy krakend traefik; do $(GO) -C bench/peers/$$peer mod tidy -diff || exit 1; done
 	$(GO) -C tools/h2spec mod tidy -diff
+	$(GO) -C tools/oapi mod tidy -diff
 
 .PHONY: verify
 verify: ## check every downloaded module against go.sum
@@ -117,8 +117,8 @@ verify: ## check every downloaded module against go.sum
 	$(GO) -C tools/micro mod verify
 	$(GO) -C tools/stripemock mod verify
 	$(GO) -C bench mod verify
-	for peer in caddy krakend traefik; do $(GO) -C bench/peers/$$peer mod verify || exit 1; done
 	$(GO) -C tools/h2spec mod verify
+	$(GO) -C tools/oapi mod verify
 
 .PHONY: consul
 consul: $(CONSUL) ## build Consul (about five minutes the first time) and run a development agent on 127.0.0.1:8500

@@ -1,6 +1,7 @@
 package otlp_test
 
 import (
+	"bytes"
 	"compress/gzip"
 	"context"
 	"fmt"
@@ -70,7 +71,7 @@ func TestSpansReachACollector(t *testing.T) {
 		t.Fatalf("got %v", &got)
 	}
 	spans := got.GetResourceSpans()[0].GetScopeSpans()[0].GetSpans()
-	if len(spans) != 2 || string(spans[0].GetParentSpanId()) != string(spans[1].GetSpanId()) || spans[0].GetStatus().GetMessage() != "Unavailable" ||
+	if len(spans) != 2 || !bytes.Equal(spans[0].GetParentSpanId(), spans[1].GetSpanId()) || spans[0].GetStatus().GetMessage() != "Unavailable" ||
 		len(spans[1].GetLinks()) != 1 || fmt.Sprintf("%x", spans[1].GetLinks()[0].GetSpanId()) != "00f067aa0ba902b7" {
 		t.Errorf("got %v", spans)
 	}
