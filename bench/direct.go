@@ -45,13 +45,21 @@ type each struct {
 
 func (m mode) client() (say, error) {
 	reg, local := registry.NewMemoryRegistry(), &rpc.Local{}
-	if _, err := cleaveServer(reg, local, m.shares, false); err != nil {
-		return nil, err
-	}
 	if m.bare {
+		if _, err := cleaveServer(reg, local, m.shares, false); err != nil {
+			return nil, err
+		}
 		return cleaveClient(reg, local, false, nil)
 	}
-	return guardedClient(reg, local, prometheus.NewRegistry())
+	metrics := prometheus.NewRegistry()
+	tracer, err := telemetry.New(telemetry.Config{Host: "bench", Metrics: metrics})
+	if err != nil {
+		return nil, err
+	}
+	if err := serveEcho(rpc.ServerConfig{Registry: reg, Local: local, SharesMemory: m.shares, Tracer: tracer.For("echo"), Metrics: metrics}); err != nil {
+		return nil, err
+	}
+	return guardedClient(reg, local, metrics)
 }
 
 // tight is the process of a turn: it calls for d, and tells what a call cost.

@@ -30,6 +30,19 @@ func cleaveServer(reg registry.Registry, local *rpc.Local, shares, noLane bool) 
 	return s, err
 }
 
+// serveEcho serves with what c says.
+func serveEcho(c rpc.ServerConfig) error {
+	c.Name, c.Contract, c.Log = "echo", echo.File_echo_proto, slog.New(slog.DiscardHandler)
+	s, err := rpc.NewServer(c)
+	if err != nil {
+		return err
+	}
+	if err := echo.RegisterEchoHandler(s, echoer{}); err != nil {
+		return err
+	}
+	return s.Start()
+}
+
 func cleaveClient(reg registry.Registry, local *rpc.Local, noLane bool, metrics prometheus.Registerer) (say, error) {
 	c, err := rpc.NewClient(rpc.ClientConfig{
 		Registry: reg, Log: slog.New(slog.DiscardHandler), Local: local, NoLane: noLane, Metrics: metrics,
