@@ -11,7 +11,7 @@ import (
 // A handler that waits for something slow makes calls take longer, too, and is no reason to refuse any.
 const (
 	busyEvery = 250 * time.Millisecond
-	busyWait  = 5 * time.Millisecond // that a tenth of the goroutines waited at least
+	busyWait  = 5 * time.Millisecond // that half of the goroutines waited at least, twice in a row
 	waits     = "/sched/latencies:seconds"
 )
 
@@ -19,6 +19,7 @@ const (
 type processors struct {
 	busy atomic.Bool
 	seen []uint64
+	row  int // looks in a row at which they were
 }
 
 // follow looks again and again, until ctx ends.
@@ -46,11 +47,14 @@ func (p *processors) look() {
 	before := p.seen
 	p.seen = append([]uint64(nil), h.Counts...)
 	if len(before) == len(h.Counts) {
-		p.busy.Store(waited(h.Buckets, h.Counts, before))
+		if p.row++; !waited(h.Buckets, h.Counts, before) {
+			p.row = 0
+		}
+		p.busy.Store(p.row > 1)
 	}
 }
 
-// waited says whether a tenth of what was counted since before is at busyWait or above. bounds are one more than counts.
+// waited says whether half of what was counted since before is at busyWait or above. bounds are one more than counts.
 func waited(bounds []float64, counts, before []uint64) bool {
 	var all, long uint64
 	for i, n := range counts {
@@ -60,5 +64,5 @@ func waited(bounds []float64, counts, before []uint64) bool {
 			long += n
 		}
 	}
-	return long > 0 && long*10 >= all
+	return long > 0 && long*2 >= all
 }

@@ -14,8 +14,8 @@ func TestWaited(t *testing.T) {
 		counts, before []uint64
 		want           bool
 	}{
-		{[]uint64{0, 0, 0}, []uint64{0, 0, 0}, false}, {[]uint64{90, 0, 10}, []uint64{0, 0, 0}, true},
-		{[]uint64{91, 0, 9}, []uint64{0, 0, 0}, false}, {[]uint64{91, 0, 9}, []uint64{91, 0, 9}, false}, {[]uint64{91, 0, 10}, []uint64{91, 0, 9}, true},
+		{[]uint64{0, 0, 0}, []uint64{0, 0, 0}, false}, {[]uint64{50, 0, 50}, []uint64{0, 0, 0}, true},
+		{[]uint64{51, 0, 49}, []uint64{0, 0, 0}, false}, {[]uint64{91, 0, 9}, []uint64{91, 0, 9}, false}, {[]uint64{91, 0, 10}, []uint64{91, 0, 9}, true},
 	} {
 		if got := waited(bounds, tc.counts, tc.before); got != tc.want {
 			t.Errorf("%v since %v: %v", tc.counts, tc.before, got)

@@ -56,10 +56,11 @@ const full = 10_000
 // mover is one move.
 type mover struct {
 	Config
-	rule  topology.Rule // as the store has it
-	begin []topology.Share
-	old   []topology.Share // the hosts that the module leaves, and how the calls are split among them
-	ended <-chan error     // receives when the host that was started ends; nil for none
+	rule   topology.Rule  // as the store has it
+	unsure *topology.Rule // what was written last and got no clear answer; nil for none
+	begin  []topology.Share
+	old    []topology.Share // the hosts that the module leaves, and how the calls are split among them
+	ended  <-chan error     // receives when the host that was started ends; nil for none
 }
 
 // Run moves the module. When the new host does badly, or ctx ends before all calls go there, it takes the move back, and the error is
@@ -241,7 +242,15 @@ func (m *mover) write(ctx context.Context, shares []topology.Share, reason strin
 				m.rule = r // by us: the answer was lost
 				return nil
 			}
+			if rerr == nil && m.unsure != nil && wrote(r, *m.unsure) { // what was written before this, by us: its answer was lost
+				m.rule, m.unsure = r, nil
+				next.Version = r.Version
+				continue
+			}
 			conflict = rerr == nil && r.Version != next.Version // else it was lost in between, and is back
+		} else {
+			tried := next
+			m.unsure = &tried
 		}
 		if conflict || errors.Is(err, topology.ErrInvalid) || time.Now().After(end) {
 			return err

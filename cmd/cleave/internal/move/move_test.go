@@ -303,3 +303,30 @@ func TestWhatCannotBeMoved(t *testing.T) {
 		}
 	}
 }
+
+// losing is a store that takes one change, and whose answer is lost because the command is interrupted.
+type losing struct {
+	topology.Store
+	percent string
+	cancel  context.CancelFunc
+}
+
+func (l *losing) Put(ctx context.Context, r topology.Rule) (topology.Rule, error) {
+	out, err := l.Store.Put(ctx, r)
+	if err == nil && strings.Contains(r.Reason, l.percent) {
+		l.cancel()
+		return topology.Rule{}, ctx.Err()
+	}
+	return out, err
+}
+
+func TestAMoveIsTakenBackWhenTheLastAnswerWasLost(t *testing.T) {
+	w := newWorld(t, "old")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	w.Store = &losing{w.Store, "10 %", cancel}
+	err := Run(ctx, w.Config)
+	if r := w.rule(t); !errors.Is(err, ErrRolledBack) || !errors.Is(err, context.Canceled) || len(r.Shares) != 1 || r.Shares[0].Host != "old" {
+		t.Errorf("%v, %+v", err, r)
+	}
+}
