@@ -81,7 +81,7 @@ func (g *Gate) Level(md protoreflect.MethodDescriptor, said string) Level {
 // The error is Enter's.
 func (g *Gate) Refuses(service string, l Level) error {
 	s := (*g.services.Load())[service]
-	if s == nil || s.idle() || !s.late(l.priority()) && s.limiter.CanAcquirePermitWithPriority(g.ctx, l.priority()) {
+	if s == nil || s.room() || !s.late(l.priority()) && s.limiter.CanAcquirePermitWithPriority(g.ctx, l.priority()) {
 		return nil
 	}
 	return s.overloaded()
@@ -142,7 +142,7 @@ func (g *Gate) Limits() []Limit {
 	all := *g.services.Load()
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		s := all[name]
-		out = append(out, Limit{name, s.limiter.Limit(), s.limiter.Inflight(), s.limiter.Queued(), s.levels.RejectionThreshold()})
+		out = append(out, Limit{name, s.limiter.Limit(), int(s.running.Load()), s.limiter.Queued(), s.levels.RejectionThreshold()})
 	}
 	return out
 }

@@ -55,8 +55,10 @@ type Server struct {
 	levels  priority.Prioritizer
 	metrics *metrics
 
-	done atomic.Int64  // calls that have ended
-	pace atomic.Uint64 // of a second, when it was last full: math.Float64bits; 0 when that isn't known
+	running atomic.Int64  // calls that were let in
+	proven  atomic.Int64  // as many ran lately while the processors were not wanted
+	done    atomic.Int64  // calls that have ended
+	pace    atomic.Uint64 // of a second, when it was last full: math.Float64bits; 0 when that isn't known
 }
 
 func (c *ServerConfig) fill() error {
@@ -110,13 +112,14 @@ func (s *Server) calibrate(ctx context.Context) {
 	last, ended := time.Now(), s.done.Load()
 	for {
 		limit.Set(float64(s.limiter.Limit()))
-		running.Set(float64(s.limiter.Inflight()))
+		running.Set(float64(s.running.Load()))
 		queued.Set(float64(s.limiter.Queued()))
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
 			s.levels.Calibrate()
+			s.prove()
 			now, done := time.Now(), s.done.Load()
 			s.keepPace(float64(done-ended) / now.Sub(last).Seconds())
 			last, ended = now, done
@@ -137,14 +140,18 @@ func (s *Server) Wrap(next server.HandlerFunc) server.HandlerFunc {
 		if err != nil {
 			return err
 		}
+		drop := func() {
+			s.running.Add(-1)
+			permit.Drop()
+		}
 		if req.Stream() {
-			defer permit.Drop()
+			defer drop()
 			return next(ctx, req, rsp)
 		}
 		done := false
 		defer func() {
 			if !done {
-				permit.Drop()
+				drop()
 				return
 			}
 			s.release(ctx, permit, err)
@@ -160,11 +167,13 @@ func (s *Server) acquire(ctx context.Context, p Priority) (adaptivelimiter.Permi
 	if s.late(p) {
 		return nil, s.overloaded()
 	}
-	if s.idle() && s.limiter.Inflight() >= s.limiter.Limit() {
+	if s.room() {
+		s.running.Add(1)
 		return free{}, nil
 	}
 	permit, err := s.limiter.AcquirePermitWithMaxWait(priority.ContextWithPriority(ctx, p), s.c.MaxWait)
 	if err == nil {
+		s.running.Add(1)
 		return permit, nil
 	}
 	if !errors.Is(err, adaptivelimiter.ErrExceeded) { // the caller left, or its time was up
@@ -174,6 +183,18 @@ func (s *Server) acquire(ctx context.Context, p Priority) (adaptivelimiter.Permi
 }
 
 func (s *Server) idle() bool { return s.c.Busy != nil && !s.c.Busy() }
+
+// room says that a call needs no place of the limit's: nobody waits for a processor, or no more calls run than did while nobody did.
+func (s *Server) room() bool { return s.idle() || s.running.Load() < s.proven.Load() }
+
+// prove remembers how many calls run while nobody waits for a processor, and forgets it by a tenth at a time.
+func (s *Server) prove() {
+	n := s.proven.Load() * 9 / 10
+	if s.idle() {
+		n = max(n, s.running.Load())
+	}
+	s.proven.Store(n)
+}
 
 // free is the permit of a call that no limit holds.
 type free struct{}
@@ -204,7 +225,7 @@ func (s *Server) keepPace(rate float64) {
 // the others.
 func (s *Server) late(p Priority) bool {
 	queued := s.limiter.Queued()
-	if queued == 0 || s.idle() {
+	if queued == 0 || s.room() {
 		return false
 	}
 	pace := math.Float64frombits(s.pace.Load())
@@ -221,6 +242,7 @@ func (s *Server) late(p Priority) bool {
 
 // release ends a call. What was cut short or refused says nothing about how long it takes.
 func (s *Server) release(ctx context.Context, permit adaptivelimiter.Permit, err error) {
+	s.running.Add(-1)
 	s.done.Add(1)
 	if ctx.Err() != nil || err != nil && problem.From(err).Code == codes.Unavailable {
 		permit.Drop()
