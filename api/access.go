@@ -21,7 +21,7 @@ func (x *exchange) done(start time.Time) {
 	end := x.g.c.Now()
 	took := end.Sub(start)
 	x.observed(took)
-	if x.route == livenessPage || x.route == readyPage { // whoever asks for them asks all the time
+	if x.route == livenessPage || x.route == readyPage || x.reason == reasonNotReady { // whoever asks for that asks all the time
 		return
 	}
 	if !x.g.access.Wants(end, x.w.status, x.problemStatus, took, x.streams) {

@@ -47,6 +47,9 @@ func TestAccessLog(t *testing.T) {
 		if err := json.Unmarshal([]byte(l), &one); err != nil || len(one.TraceID) != 32 || one.RequestID == "" || one.Protocol != "HTTP/1.1" {
 			t.Fatalf("%v: %s", err, l)
 		}
+		if one.Reason == "NOT_READY" {
+			t.Errorf("whoever waits for the routes is in the log: %s", l)
+		}
 		all = append(all, one)
 	}
 	for what, is := range map[string]func(line) bool{

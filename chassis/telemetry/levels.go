@@ -40,18 +40,38 @@ func NewLevels(all slog.Level) *Levels {
 // Set changes the level of a module; of all that have none of their own when module is empty. It fails for a name that is too long, or when
 // 256 modules have levels already.
 func (l *Levels) Set(module string, level slog.Level) error {
-	if len(module) > maxModuleName {
-		return fmt.Errorf("telemetry: a module's name has at most %d bytes", maxModuleName)
-	}
 	return l.change(func(next *levels) error {
 		if module == "" {
 			next.all = level
 			return nil
 		}
-		if _, known := next.of[module]; !known && len(next.of) >= maxModules {
-			return fmt.Errorf("telemetry: %d modules have levels already", maxModules)
-		}
 		next.of[module] = level
+		return CheckLevels(next.of)
+	})
+}
+
+// CheckLevels says why Replace would refuse: a name that is too long, or more than 256 modules.
+func CheckLevels(of map[string]slog.Level) error {
+	if len(of) > maxModules {
+		return fmt.Errorf("telemetry: levels for %d modules, of at most %d", len(of), maxModules)
+	}
+	for module := range of {
+		if len(module) > maxModuleName {
+			return fmt.Errorf("telemetry: a module's name has at most %d bytes", maxModuleName)
+		}
+	}
+	return nil
+}
+
+// Replace changes all levels at once: of all modules, and of those that have one of their own. The error is CheckLevels'.
+func (l *Levels) Replace(all slog.Level, of map[string]slog.Level) error {
+	if err := CheckLevels(of); err != nil {
+		return err
+	}
+	return l.change(func(next *levels) error {
+		next.all = all
+		clear(next.of)
+		maps.Copy(next.of, of)
 		return nil
 	})
 }

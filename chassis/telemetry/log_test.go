@@ -3,6 +3,7 @@ package telemetry_test
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -47,6 +48,19 @@ func TestLevelsOfModules(t *testing.T) {
 	put(`{"module":"`+strings.Repeat("x", 65)+`","level":"debug"}`, 400)
 	if got := out.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "one") {
 		t.Errorf("logged %s", got)
+	}
+}
+
+func TestLevelsAreReplacedTogether(t *testing.T) {
+	l := telemetry.NewLevels(slog.LevelInfo)
+	if err := errors.Join(l.Set("order", slog.LevelDebug), l.Replace(slog.LevelWarn, map[string]slog.Level{"cart": slog.LevelError})); err != nil {
+		t.Fatal(err)
+	}
+	if l.Of("order") != slog.LevelWarn || l.Of("cart") != slog.LevelError || l.Of("") != slog.LevelWarn {
+		t.Errorf("order %v, cart %v, all %v", l.Of("order"), l.Of("cart"), l.Of(""))
+	}
+	if err := l.Replace(slog.LevelInfo, map[string]slog.Level{strings.Repeat("x", 65): slog.LevelInfo}); err == nil || l.Of("cart") != slog.LevelError {
+		t.Errorf("%v, and cart is at %v", err, l.Of("cart"))
 	}
 }
 

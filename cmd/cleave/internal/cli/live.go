@@ -40,12 +40,7 @@ func (a *app) live(
 	if err != nil {
 		return nil, err
 	}
-	levels := a.logs.levels
-	v.OnChange(func(now settings) {
-		var level slog.Level
-		_ = level.UnmarshalText([]byte(now.Log.Level)) // validated
-		_ = levels.Set("", level)                      // of all it can't fail
-	})
+	v.OnChange(a.logs.follow)
 	own.Handle("GET /config", v)
 	p.follow(ctx, func(ctx context.Context) { v.Follow(ctx, store) })
 	return v, nil

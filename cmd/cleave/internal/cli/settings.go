@@ -57,8 +57,10 @@ type settings struct {
 	} `koanf:"tls"`
 	HTTP3 bool `koanf:"http3" layers:"local"`
 	Log   struct {
-		Level  string `koanf:"level" live:"true"`
-		Format string `koanf:"format"`
+		Level string `koanf:"level" live:"true"`
+		// Levels of single modules: order=debug.
+		Levels []string `koanf:"levels" live:"true"`
+		Format string   `koanf:"format"`
 	} `koanf:"log"`
 	Trace traceSettings `koanf:"trace"`
 	OTLP  otlpSettings  `koanf:"otlp"`
@@ -129,6 +131,9 @@ func (s settings) Validate() error {
 	if err := level.UnmarshalText([]byte(s.Log.Level)); err != nil {
 		errs = append(errs, config.Invalid("log.level", "%q is none of debug, info, warn, error", s.Log.Level))
 	}
+	if _, err := moduleLevels(s.Log.Levels); err != nil {
+		errs = append(errs, config.Invalid("log.levels", "%v", err))
+	}
 	scheme, _, _ := strings.Cut(s.Broker, "://")
 	choice("broker", scheme, embedded, noBroker, "nats", "tls", "amqp", "amqps")
 	if s.Mesh && s.Registry != registryConsul {
@@ -182,6 +187,7 @@ func globalFlags(f *pflag.FlagSet) {
 	f.Bool("mesh", false, "mutual TLS between modules, with certificates and intentions of Consul; docs/mesh.md")
 	f.String("mdns-domain", d.MDNS.Domain, "keeps registries on one network apart; the stock go-micro tools know only micro")
 	f.String("log-level", d.Log.Level, "debug, info, warn or error")
+	f.StringSlice("log-levels", nil, "levels of single modules, such as order=debug,catalog=warn")
 	f.String("log-format", d.Log.Format, "text or json")
 	f.StringP("output", "o", d.Output, "table or json")
 }
@@ -249,6 +255,7 @@ func (a *app) settings(c *cobra.Command) (settings, *slog.Logger, error) {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(s.Log.Level)) // validated
 	a.loaded, a.logs = loaded, newLogs(level)
+	a.logs.follow(s)
 	log, err := a.logs.logger(a.env.Stderr, s.Log.Format)
 	if err != nil {
 		return s, nil, &usageError{err}

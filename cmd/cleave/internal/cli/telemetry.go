@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -84,6 +86,28 @@ func newLogs(level slog.Level) logs {
 // logger writes to w, and into the ring.
 func (l logs) logger(w io.Writer, format string) (*slog.Logger, error) {
 	return telemetry.NewLog(telemetry.LogConfig{Writer: w, Format: format, Levels: l.levels, Ring: l.ring})
+}
+
+// follow takes the levels of settings that were validated: a module that they don't name has the level of all again.
+func (l logs) follow(s settings) {
+	var all slog.Level
+	_ = all.UnmarshalText([]byte(s.Log.Level)) // validated
+	of, _ := moduleLevels(s.Log.Levels)        // likewise
+	_ = l.levels.Replace(all, of)              // likewise
+}
+
+// moduleLevels reads order=debug.
+func moduleLevels(list []string) (map[string]slog.Level, error) {
+	out := make(map[string]slog.Level, len(list))
+	for _, said := range list {
+		module, text, ok := strings.Cut(said, "=")
+		var level slog.Level
+		if err := level.UnmarshalText([]byte(text)); !ok || err != nil || module == "" {
+			return nil, fmt.Errorf("%q is not a module and its level, such as order=debug", said)
+		}
+		out[module] = level
+	}
+	return out, telemetry.CheckLevels(out)
 }
 
 // processName is the host's, or the gateway's when it is alone.

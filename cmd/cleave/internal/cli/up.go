@@ -224,7 +224,7 @@ func (a *app) banner(s settings, what serving, base, brokerIs string) {
 	fmt.Fprintf(&b, "\nCleave %s is up.\n\n", version().Version)
 	line("shop", base+"/v1/products")
 	line("routes", base+"/")
-	line("OpenAPI", base+"/openapi.json")
+	line("reference", base+"/docs")
 	if s.Registry == registryConsul {
 		line("registry", "Consul, http://"+s.Consul.Addr+"/ui/")
 	} else {
