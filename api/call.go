@@ -105,7 +105,9 @@ func (x *exchange) unary(e *endpoint, in proto.Message) {
 // json makes a unary call, and writes its answer.
 func (x *exchange) json(ctx context.Context, e *endpoint, in proto.Message) ([]byte, error) {
 	out := e.binding.Answer()
-	if err := x.ask(ctx, e, in, out); err != nil {
+	leave, err := x.ask(ctx, e, in, out)
+	defer func() { leave(err) }()
+	if err != nil {
 		return nil, err
 	}
 	b, err := e.binding.JSON(out)

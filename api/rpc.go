@@ -153,7 +153,9 @@ func (x *exchange) only(c codec) (proto.Message, error) {
 func (x *exchange) once(ctx context.Context, e *endpoint, in proto.Message, k codec) {
 	encoded := func(ctx context.Context) ([]byte, error) {
 		out := k.empty()
-		if err := x.ask(ctx, e, in, out); err != nil {
+		leave, err := x.ask(ctx, e, in, out)
+		defer func() { leave(err) }()
+		if err != nil {
 			return nil, err
 		}
 		b, _, err := k.encode(out)

@@ -17,15 +17,17 @@ const (
 )
 
 // ask makes a unary call, when its turn has come: every one of the edge goes by here. A slow client that still sends its message holds nobody's
-// place. in is not changed, and is kept for as long as a copy of the call runs.
-func (x *exchange) ask(ctx context.Context, e *endpoint, in, out proto.Message) (err error) {
+// place. in is not changed, and is kept for as long as a copy of the call runs. The place is held until leave is called, which is never nil, with what came of it: who
+// makes of the answer what is sent does it before, since that, too, takes a processor.
+func (x *exchange) ask(ctx context.Context, e *endpoint, in, out proto.Message) (leave func(error), err error) {
 	g := x.g
+	leave = func(error) {}
 	if gate := g.c.Gate; gate != nil {
-		leave, full := gate.Enter(ctx, e.service, gate.Level(e.desc, x.who.Priority))
+		left, full := gate.Enter(ctx, e.service, gate.Level(e.desc, x.who.Priority))
 		if full != nil {
-			return full
+			return leave, full
 		}
-		defer func() { leave(err) }()
+		leave = left
 	}
 	c := g.c.Client
 	opts := append(e.callOptions(), client.WithRequestTimeout(x.timeout(e)))
@@ -33,7 +35,7 @@ func (x *exchange) ask(ctx context.Context, e *endpoint, in, out proto.Message) 
 	if m := e.policy.Mirror.Value; m.Percent > 0 {
 		g.mirrors.copied(ctx, e, m, in, x.timeout(e))
 	}
-	return err
+	return leave, err
 }
 
 // pinned returns ctx, meant for the version that the request asks for, when its sender may ask for one; the answer says that it was.

@@ -1,10 +1,11 @@
 // Package resilience keeps a service that is slow, broken or overloaded from taking its callers down with it. It is middleware for any
-// go-micro v4 service, over the policies of github.com/failsafe-go/failsafe-go:
+// go-micro v4 service, its circuit breakers and bulkheads over the policies of
+// github.com/failsafe-go/failsafe-go:
 //
 //   - [Client] is a client.Wrapper: a circuit breaker for each method of each service, and a bulkhead, which bounds the calls that wait
 //     for one service at the same time. What they refuse was never sent, and is answered at once.
-//   - [Server] is a server.HandlerWrapper: an adaptive concurrency limit. It learns how many calls the service can run side by side before
-//     they become slower, queues a few more, and refuses the rest early, the least important first.
+//   - [Server] is a server.HandlerWrapper: an adaptive concurrency limit. It learns how many calls there are processors for, lets others wait
+//     for their turn, the most important first, and refuses early who would wait for too long.
 //   - [Gate] is that for all services of a process, where calls come in: rpc.ServerConfig.Admit takes it.
 //   - [Rules] say what holds for each method: the defaults, its contract's options (proto/cleave/v1/resilience.proto), an operator's word.
 //

@@ -1,7 +1,6 @@
 package resilience
 
 import (
-	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -14,9 +13,7 @@ import (
 
 // GateConfig says how a process lets calls in. The zero value is fit for use.
 type GateConfig struct {
-	// Server is the limit of each service, without its name; Least, Start and Most are 8, 16 and 512 when all are 0, MaxWait is
-	// 2 s and Queue 12 and 16; those who wait for their turn are refused by how long they would have to. Busy is by how long goroutines
-	// wait for a processor: a call that waits for something slow, such as one instance of several, is no reason to refuse another.
+	// Server is the limit of each service, without its name. Level is not asked.
 	Server ServerConfig
 	// Rules say how important a method's calls are; nil for what contracts say.
 	Rules *Rules
@@ -27,7 +24,7 @@ type GateConfig struct {
 // handler makes of another module there, goes past it, so that nothing waits for a place while it holds one.
 type Gate struct {
 	c        GateConfig
-	ctx      context.Context // ends what decides whom an overload refuses
+	waits    *processors
 	services atomic.Pointer[map[string]*Server]
 	methods  sync.Map // of protoreflect.FullName to *admission
 
@@ -40,28 +37,28 @@ type admission struct {
 	level Level
 }
 
-// NewGate makes a gate. ctx ends what it does in the background.
+// NewGate makes a gate. ctx ends what measures.
 func NewGate(ctx context.Context, c GateConfig) (*Gate, error) {
-	if c.Server.Least == 0 && c.Server.Start == 0 && c.Server.Most == 0 {
-		c.Server.Least, c.Server.Start, c.Server.Most = 8, 16, 512
-	}
-	if c.Server.Queue == ([2]float64{}) {
-		c.Server.Queue = [2]float64{12, 16}
-	}
-	c.Server.MaxWait = cmp.Or(c.Server.MaxWait, 2*time.Second)
 	probe := c.Server
 	probe.Service = "gate"
 	if err := probe.fill(); err != nil {
 		return nil, err
 	}
-	if c.Server.Busy == nil {
-		p := &processors{}
-		go p.follow(ctx)
-		c.Server.Busy = p.busy.Load
-	}
-	g := &Gate{c: c, ctx: ctx}
+	g := &Gate{c: c}
 	g.services.Store(&map[string]*Server{})
+	g.waits = newProcessors(ctx, g.follow)
 	return g, nil
+}
+
+// follow has every limit follow how long goroutines wait for a processor.
+func (g *Gate) follow(wait time.Duration) (more bool) {
+	if g.c.Server.Wait != nil {
+		wait = g.c.Server.Wait()
+	}
+	for _, s := range *g.services.Load() {
+		more = s.follow(wait) || more
+	}
+	return more
 }
 
 // Level is how important a call of a method is: what its caller says, in [PriorityHeader], and else what holds for the method.
@@ -80,11 +77,10 @@ func (g *Gate) Level(md protoreflect.MethodDescriptor, said string) Level {
 // Refuses says that a call of this level would not be let in, without waiting: who has a message to read or to decode first asks before.
 // The error is Enter's.
 func (g *Gate) Refuses(service string, l Level) error {
-	s := (*g.services.Load())[service]
-	if s == nil || s.room() || !s.late(l.priority()) && s.limiter.CanAcquirePermitWithPriority(g.ctx, l.priority()) {
-		return nil
+	if s := (*g.services.Load())[service]; s != nil && s.refuses(l) {
+		return s.overloaded()
 	}
-	return s.overloaded()
+	return nil
 }
 
 // Enter waits until the call may run, and then leave is to be called with its error; or it says why it may not: Unavailable with
@@ -94,11 +90,10 @@ func (g *Gate) Enter(ctx context.Context, service string, l Level) (leave func(e
 	if err != nil {
 		return nil, err
 	}
-	permit, err := s.acquire(ctx, l.priority())
-	if err != nil {
+	if err := s.enter(ctx, l); err != nil {
 		return nil, err
 	}
-	return func(err error) { s.release(ctx, permit, err) }, nil
+	return s.left, nil
 }
 
 func (g *Gate) of(service string) (*Server, error) {
@@ -113,10 +108,11 @@ func (g *Gate) of(service string) (*Server, error) {
 	}
 	c := g.c.Server
 	c.Service = service
-	s, err := NewServer(g.ctx, c)
+	s, err := newServer(c)
 	if err != nil {
 		return nil, err
 	}
+	s.come = g.waits.come
 	next := maps.Clone(before)
 	next[service] = s
 	g.services.Store(&next)
@@ -129,8 +125,6 @@ type Limit struct {
 	Limit   int    `json:"limit"` // calls at the same time
 	Running int    `json:"running"`
 	Queued  int    `json:"queued"`
-	// Threshold, from 0 to 499, below which a call is refused: sheddable ones have 100 to 199, normal ones 200 to 299, critical ones 400 to 499.
-	Threshold int `json:"threshold"`
 }
 
 // Limits of every service that was called, by name.
@@ -142,7 +136,7 @@ func (g *Gate) Limits() []Limit {
 	all := *g.services.Load()
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		s := all[name]
-		out = append(out, Limit{name, s.limiter.Limit(), int(s.running.Load()), s.limiter.Queued(), s.levels.RejectionThreshold()})
+		out = append(out, Limit{name, s.Limit(), int(s.running.Load()), s.Queued()})
 	}
 	return out
 }

@@ -3,10 +3,9 @@ package resilience_test
 import (
 	"context"
 	"encoding/json"
-	"runtime"
-	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go-micro.dev/v4/client"
@@ -17,45 +16,39 @@ import (
 	catalogv1 "github.com/cleavehq/cleave/proto/shop/catalog/v1"
 )
 
-func TestTheGateRefusesTheSheddableFirst(t *testing.T) {
-	g, err := resilience.NewGate(t.Context(), resilience.GateConfig{Server: resilience.ServerConfig{Least: 10, Start: 10, Most: 10, MaxWait: time.Hour, Queue: [2]float64{2, 3}, Busy: func() bool { return true }}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := g.Refuses("s", resilience.Sheddable); err != nil {
-		t.Errorf("nothing runs: %v", err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	var all sync.WaitGroup
-	defer all.Wait()
-	defer cancel()
-	enter := func(l resilience.Level) {
-		all.Go(func() {
-			if leave, err := g.Enter(ctx, "s", l); err == nil {
-				<-ctx.Done()
-				leave(nil)
-			}
-		})
-	}
-	queued := func() int { return g.Limits()[0].Queued }
-	for n := range 35 { // ten run, twenty-five wait: of thirty that may
-		enter(resilience.Sheddable)
-		for n > 9 && queued() < n-9 || len(g.Limits()) == 0 || g.Limits()[0].Running < min(n+1, 10) {
-			runtime.Gosched()
+// One runs, and two wait: what comes after them is refused before anything is read of it, and only of that service.
+func TestTheGateRefusesWhatIsTooMuch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		g, err := resilience.NewGate(ctx, resilience.GateConfig{Server: resilience.ServerConfig{
+			Least: 1, Start: 1, Most: 1, Queue: 2, Wait: func() time.Duration { return time.Second },
+		}})
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	for err = nil; err == nil; err = g.Refuses("s", resilience.Sheddable) { // some of them, and then more
-		runtime.Gosched()
-	}
-	if reason(err) != resilience.ReasonOverloaded {
-		t.Errorf("the sheddable: %v", err)
-	}
-	if err := g.Refuses("s", resilience.Critical); err != nil {
-		t.Errorf("the critical: %v", err)
-	}
-	if err := g.Refuses("another", resilience.Sheddable); err != nil {
-		t.Errorf("of another service: %v", err)
-	}
+		if err := g.Refuses("s", resilience.Sheddable); err != nil {
+			t.Errorf("nothing runs: %v", err)
+		}
+		for range 3 {
+			go func() {
+				if leave, err := g.Enter(ctx, "s", resilience.Critical); err == nil {
+					<-ctx.Done()
+					leave(nil)
+				}
+			}()
+		}
+		synctest.Wait()
+		if l := g.Limits(); len(l) != 1 || l[0] != (resilience.Limit{Service: "s", Limit: 1, Running: 1, Queued: 2}) {
+			t.Errorf("the limits are %+v", l)
+		}
+		if err := g.Refuses("s", resilience.Critical); reason(err) != resilience.ReasonOverloaded {
+			t.Errorf("with a full queue: %v", err)
+		}
+		if err := g.Refuses("another", resilience.Sheddable); err != nil {
+			t.Errorf("of another service: %v", err)
+		}
+		cancel()
+	})
 }
 
 func TestLevels(t *testing.T) {

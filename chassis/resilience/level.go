@@ -52,16 +52,16 @@ func (l *Level) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// priority is what failsafe-go calls it.
-func (l Level) priority() Priority {
+// rank orders levels: the higher is let in first.
+func (l Level) rank() int {
 	switch l {
 	case Sheddable:
-		return Low
+		return 0
 	case Critical:
-		return VeryHigh
+		return 2
 	case Normal:
 	}
-	return Medium
+	return 1
 }
 
 // WithLevel returns ctx with metadata that give the calls made with it a level.

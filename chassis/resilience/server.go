@@ -2,93 +2,117 @@ package resilience
 
 import (
 	"cmp"
+	"container/list"
 	"context"
 	"errors"
 	"math"
+	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/failsafe-go/failsafe-go/adaptivelimiter"
-	"github.com/failsafe-go/failsafe-go/priority"
 	"github.com/prometheus/client_golang/prometheus"
 	"go-micro.dev/v4/server"
-	"google.golang.org/grpc/codes"
 
 	"github.com/cleavehq/cleave/chassis/problem"
-)
-
-// Priority of a call; under overload the lower ones are refused first.
-type Priority = priority.Priority
-
-// The priorities.
-const (
-	VeryLow  = priority.VeryLow
-	Low      = priority.Low
-	Medium   = priority.Medium
-	High     = priority.High
-	VeryHigh = priority.VeryHigh
 )
 
 // ServerConfig says how many calls a service runs at the same time. Service must be given.
 type ServerConfig struct {
 	// Service is the label of the metrics.
 	Service string
-	// Least and Most bound the limit, and Start is where it begins; default 16, 2,000 and 64.
-	Least, Most, Start uint
-	// Queue is how many calls may wait, times the limit: from the first on some are refused, from the second on all; default 2 and 3.
-	Queue [2]float64
-	// MaxWait is how long a call waits for its turn; default 1 s. A call never waits longer than its deadline allows.
+	// Least and Most bound the limit, and Start is where it begins; default 2 for each processor, 1,000, and 8 for each processor.
+	Least, Most, Start int
+	// Queue is how many calls may wait for their turn; default 1,000.
+	Queue int
+	// MaxWait is how long one of level Critical waits for its turn; one of level Normal waits for a quarter of it, and of level Sheddable
+	// for an eighth. Default 2 s. No call waits longer than its context allows.
 	MaxWait time.Duration
-	// Priority of a call; default Medium for all.
-	Priority func(ctx context.Context, req server.Request) Priority
-	// Busy says whether there is more to do than can be done; while there isn't, calls over the limit only wait for others, and are let in. Nil:
-	// there always is.
-	Busy func() bool
+	// Level of a call; nil: what its metadata say, see [PriorityHeader], else Normal.
+	Level func(ctx context.Context, req server.Request) Level
+	// Wait says how long a goroutine waits for a processor, now; nil: it is measured.
+	Wait func() time.Duration
 	// Metrics receives resilience_limit, resilience_running, resilience_queued and resilience_refused_total; may be nil.
 	Metrics prometheus.Registerer
-}
-
-// Server limits the calls of one service. It is safe for concurrent use.
-type Server struct {
-	c       ServerConfig
-	limiter adaptivelimiter.PriorityLimiter[any]
-	levels  priority.Prioritizer
-	metrics *metrics
-
-	running atomic.Int64  // calls that were let in
-	proven  atomic.Int64  // as many ran lately while the processors were not wanted
-	done    atomic.Int64  // calls that have ended
-	pace    atomic.Uint64 // of a second, when it was last full: math.Float64bits; 0 when that isn't known
 }
 
 func (c *ServerConfig) fill() error {
 	if c.Service == "" {
 		return errors.New("resilience: ServerConfig.Service is empty")
 	}
-	c.Least, c.Most, c.Start = cmp.Or(c.Least, 16), cmp.Or(c.Most, 2000), cmp.Or(c.Start, 64)
-	c.MaxWait = cmp.Or(c.MaxWait, defaultWait)
-	if c.Queue == ([2]float64{}) {
-		c.Queue = [2]float64{2, 3}
+	n := runtime.GOMAXPROCS(0)
+	c.Least, c.Most, c.Start = cmp.Or(c.Least, 2*n), cmp.Or(c.Most, 1000), cmp.Or(c.Start, 8*n)
+	c.Queue, c.MaxWait = cmp.Or(c.Queue, 1000), cmp.Or(c.MaxWait, defaultWait)
+	if c.Least < 1 || c.Least > c.Start || c.Start > c.Most || c.Queue < 0 || c.MaxWait < 0 {
+		return errors.New("resilience: want 1 <= Least <= Start <= Most, Queue and MaxWait not negative")
 	}
-	if c.Least > c.Start || c.Start > c.Most || c.MaxWait < 0 || !(c.Queue[0] >= 1 && c.Queue[0] <= c.Queue[1]) {
-		return errors.New("resilience: want Least <= Start <= Most, MaxWait not negative, and Queue from 1 on")
-	}
-	if c.Priority == nil {
-		c.Priority = func(context.Context, server.Request) Priority { return Medium }
+	if c.Level == nil {
+		c.Level = func(_ context.Context, req server.Request) Level { return level(req.Header()[PriorityHeader], Normal) }
 	}
 	return nil
 }
 
-// defaultWait is how long a call waits for its turn.
-const defaultWait = time.Second
+// What the limit follows. A goroutine waits for a processor for 10 ms when another one works, since that is how long Go lets one run; so that a
+// wait below means that processors are to be had, and a longer one that calls beside each other only make each other late.
+const (
+	defaultWait = 2 * time.Second
+	calmWait    = 5 * time.Millisecond  // below, the limit may rise
+	busyWait    = 10 * time.Millisecond // above, it falls
+	fallsEvery  = 200 * time.Millisecond
+	paceEvery   = 100 * time.Millisecond
+	levels      = 3
+)
 
-// calibrateEvery is how often it is decided anew whom an overload refuses.
-const calibrateEvery = 500 * time.Millisecond
+// Server limits the calls of one service that run at the same time. It is safe for concurrent use.
+//
+// The limit follows how long goroutines wait for a processor (as CockroachDB's admission control follows how many do): while they do, it falls
+// by a tenth five times a second, and while they don't and calls wait for their turn, it rises by a tenth a hundred times a second,
+// from as many as run. A call that
+// only waits for something slow is therefore no reason to refuse another. Calls over the limit wait, the most important first; who has waited for
+// too long, or would have to at the pace at which calls end, is refused.
+type Server struct {
+	c       ServerConfig
+	metrics *metrics
 
-// NewServer makes a limit that learns by itself, from the time that calls take: when they take longer than usual the limit falls, and
-// rises again when they don't (a TCP Vegas-like gradient; failsafe-go's adaptivelimiter). Some may wait; but who would have to wait for too long,
-// at the pace at which calls end, is refused at once. ctx ends what decides whom an overload refuses.
+	limit   atomic.Int64
+	running atomic.Int64
+	queued  [levels]atomic.Int64 // by rank
+	ended   atomic.Int64         // calls, while others waited
+	pace    atomic.Uint64        // calls that end in a second while others wait: math.Float64bits; 0 when that isn't known
+	calm    atomic.Bool          // the limit rises when it is needed
+	left    func(error)          // leave, whatever came of it
+	come    func()               // tells who measures that a call comes in
+
+	mu      sync.Mutex         // of what follows
+	waiting [levels]*list.List // of *waiter, by rank
+	fallen  time.Time          // when the limit fell last
+	paced   time.Time          // when the pace was taken last
+	seen    int64              // ended, then
+}
+
+// waiter is a call that waits for its turn.
+type waiter struct {
+	turn  chan struct{} // closed when it is there
+	given bool
+}
+
+// NewServer makes a limit. ctx ends what measures.
 func NewServer(ctx context.Context, c ServerConfig) (*Server, error) {
+	s, err := newServer(c)
+	if err != nil {
+		return nil, err
+	}
+	s.come = newProcessors(ctx, func(wait time.Duration) bool {
+		if c.Wait != nil {
+			wait = c.Wait()
+		}
+		return s.follow(wait)
+	}).come
+	return s, nil
+}
+
+// newServer makes a limit that follows what it is told.
+func newServer(c ServerConfig) (*Server, error) {
 	if err := c.fill(); err != nil {
 		return nil, err
 	}
@@ -96,157 +120,194 @@ func NewServer(ctx context.Context, c ServerConfig) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	levels := adaptivelimiter.NewPrioritizer()
-	limiter := adaptivelimiter.NewBuilder[any]().WithLimits(c.Least, c.Most, c.Start).
-		WithQueueing(c.Queue[0], c.Queue[1]).WithMaxWaitTime(c.MaxWait).BuildPrioritized(levels)
-	s := &Server{c: c, limiter: limiter, levels: levels, metrics: m}
-	go s.calibrate(ctx)
+	s := &Server{c: c, metrics: m, come: func() {}}
+	s.left = func(error) { s.leave() }
+	s.limit.Store(int64(c.Start))
+	for i := range s.waiting {
+		s.waiting[i] = list.New()
+	}
 	return s, nil
 }
 
-func (s *Server) calibrate(ctx context.Context) {
-	t := time.NewTicker(calibrateEvery)
-	defer t.Stop()
-	limit, running, queued := s.metrics.limit.WithLabelValues(s.c.Service), s.metrics.running.WithLabelValues(s.c.Service),
-		s.metrics.queued.WithLabelValues(s.c.Service)
-	last, ended := time.Now(), s.done.Load()
-	for {
-		limit.Set(float64(s.limiter.Limit()))
-		running.Set(float64(s.running.Load()))
-		queued.Set(float64(s.limiter.Queued()))
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-			s.levels.Calibrate()
-			s.prove()
-			now, done := time.Now(), s.done.Load()
-			s.keepPace(float64(done-ended) / now.Sub(last).Seconds())
-			last, ended = now, done
-		}
-	}
-}
-
 // Limit is how many calls run at the same time at most, now.
-func (s *Server) Limit() int { return s.limiter.Limit() }
+func (s *Server) Limit() int { return int(s.limit.Load()) }
 
 // Queued is how many calls wait for their turn, now.
-func (s *Server) Queued() int { return s.limiter.Queued() }
+func (s *Server) Queued() int { return int(s.ahead(0)) }
 
-// Wrap is a server.HandlerWrapper. A stream counts while its handler runs, and teaches the limit nothing.
+// Wrap is a server.HandlerWrapper. A stream is not counted.
 func (s *Server) Wrap(next server.HandlerFunc) server.HandlerFunc {
 	return func(ctx context.Context, req server.Request, rsp any) error {
-		permit, err := s.acquire(ctx, s.c.Priority(ctx, req))
-		if err != nil {
-			return err
-		}
-		drop := func() {
-			s.running.Add(-1)
-			permit.Drop()
-		}
 		if req.Stream() {
-			defer drop()
 			return next(ctx, req, rsp)
 		}
-		done := false
-		defer func() {
-			if !done {
-				drop()
+		if err := s.enter(ctx, s.c.Level(ctx, req)); err != nil {
+			return err
+		}
+		defer s.leave()
+		return next(ctx, req, rsp)
+	}
+}
+
+// enter waits until the call may run; leave is to be called then. Or it says why it may not.
+func (s *Server) enter(ctx context.Context, l Level) error {
+	s.come()
+	if s.ahead(0) == 0 && s.take() {
+		return nil
+	}
+	if s.late(l) {
+		return s.overloaded()
+	}
+	return s.wait(ctx, l)
+}
+
+// take takes a place, if there is one.
+func (s *Server) take() bool {
+	if s.running.Add(1) <= s.limit.Load() {
+		return true
+	}
+	s.running.Add(-1)
+	return false
+}
+
+// leave gives the place back, to the first of the most important who wait.
+func (s *Server) leave() {
+	s.running.Add(-1)
+	if s.ahead(0) != 0 {
+		s.ended.Add(1)
+		s.mu.Lock()
+		s.dispatch()
+		s.mu.Unlock()
+	}
+}
+
+// dispatch gives the free places to those who wait. mu is held.
+func (s *Server) dispatch() {
+	for rank := levels - 1; rank >= 0; rank-- {
+		for line := s.waiting[rank]; line.Len() > 0; {
+			if !s.take() {
 				return
 			}
-			s.release(ctx, permit, err)
-		}()
-		err = next(ctx, req, rsp)
-		done = true
-		return err
+			w, _ := line.Remove(line.Front()).(*waiter)
+			s.queued[rank].Add(-1)
+			w.given = true
+			close(w.turn)
+		}
 	}
 }
 
-// acquire waits for a place.
-func (s *Server) acquire(ctx context.Context, p Priority) (adaptivelimiter.Permit, error) {
-	if s.late(p) {
-		return nil, s.overloaded()
+func (s *Server) wait(ctx context.Context, l Level) error {
+	rank := l.rank()
+	w := &waiter{turn: make(chan struct{})}
+	s.mu.Lock()
+	if s.ahead(0) >= int64(s.c.Queue) {
+		s.mu.Unlock()
+		return s.overloaded()
 	}
-	if s.room() {
-		s.running.Add(1)
-		return free{}, nil
+	at := s.waiting[rank].PushBack(w)
+	s.queued[rank].Add(1)
+	s.dispatch() // a place may have become free since
+	s.mu.Unlock()
+	patience := time.NewTimer(s.patience(l))
+	defer patience.Stop()
+	err := error(nil)
+	select {
+	case <-w.turn:
+		// Go runs whom another goroutine wakes before all others. Calls that wake each other would keep everything else from running, also who is
+		// to be refused.
+		runtime.Gosched()
+		return nil
+	case <-patience.C:
+		err = s.overloaded()
+	case <-ctx.Done():
+		err = problem.From(ctx.Err())
 	}
-	permit, err := s.limiter.AcquirePermitWithMaxWait(priority.ContextWithPriority(ctx, p), s.c.MaxWait)
-	if err == nil {
-		s.running.Add(1)
-		return permit, nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if w.given { // in that moment
+		return nil
 	}
-	if !errors.Is(err, adaptivelimiter.ErrExceeded) { // the caller left, or its time was up
-		return nil, problem.From(err)
-	}
-	return nil, s.overloaded()
+	s.waiting[rank].Remove(at)
+	s.queued[rank].Add(-1)
+	return err
 }
 
-func (s *Server) idle() bool { return s.c.Busy != nil && !s.c.Busy() }
-
-// room says that a call needs no place of the limit's: nobody waits for a processor, or no more calls run than did while nobody did.
-func (s *Server) room() bool { return s.idle() || s.running.Load() < s.proven.Load() }
-
-// prove remembers how many calls run while nobody waits for a processor, and forgets it by a tenth at a time.
-func (s *Server) prove() {
-	n := s.proven.Load() * 9 / 10
-	if s.idle() {
-		n = max(n, s.running.Load())
+// ahead is how many wait whose rank is at least this one.
+func (s *Server) ahead(rank int) (n int64) {
+	for i := rank; i < levels; i++ {
+		n += s.queued[i].Load()
 	}
-	s.proven.Store(n)
+	return n
 }
 
-// free is the permit of a call that no limit holds.
-type free struct{}
+// patience is how long one of a level waits.
+func (s *Server) patience(l Level) time.Duration {
+	switch l {
+	case Critical:
+		return s.c.MaxWait
+	case Sheddable:
+		return s.c.MaxWait / 8
+	case Normal:
+	}
+	return s.c.MaxWait / 4
+}
 
-func (free) Record() {}
-func (free) Drop()   {}
+// late says that a call would have to wait for too long.
+func (s *Server) late(l Level) bool {
+	ahead := s.ahead(l.rank())
+	pace := math.Float64frombits(s.pace.Load())
+	return ahead > 0 && pace > 0 && !s.calm.Load() && float64(ahead)/pace > s.patience(l).Seconds()
+}
+
+// refuses says that a call would be refused at once.
+func (s *Server) refuses(l Level) bool {
+	s.come()
+	return s.late(l) || s.ahead(0) >= int64(s.c.Queue)
+}
 
 func (s *Server) overloaded() error {
 	s.metrics.refused.WithLabelValues(s.c.Service, ReasonOverloaded).Inc()
 	return problem.Unavailable(ReasonOverloaded, "%s has more to do than it can", s.c.Service)
 }
 
-// keepPace remembers how many calls ended in a second, when there were more than could run.
-func (s *Server) keepPace(rate float64) {
+// follow is told how long goroutines wait for a processor, about every probeEvery. It says whether calls run or wait.
+func (s *Server) follow(wait time.Duration) (more bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	limit, running, queued := s.limit.Load(), s.running.Load(), s.ahead(0)
+	switch next := float64(limit); {
+	case now.Sub(s.fallen) >= fallsEvery && (wait > busyWait || limit > int64(s.c.Start) && running < limit/2):
+		// What is far from being used is given back, too, down to where it began.
+		least := s.c.Least
+		if wait <= busyWait {
+			least = s.c.Start
+		}
+		limit, s.fallen = max(int64(math.Floor(next*0.9)), int64(least)), now
+	case wait < calmWait && queued > 0:
+		limit = min(int64(math.Ceil(max(next, float64(running))*1.1)), int64(s.c.Most))
+	}
+	s.limit.Store(limit)
+	s.calm.Store(wait < calmWait && limit < int64(s.c.Most))
+	s.dispatch()
+	if past := now.Sub(s.paced); past >= paceEvery {
+		s.keepPace(queued, float64(s.ended.Load()-s.seen)/past.Seconds())
+		s.paced, s.seen = now, s.ended.Load()
+		s.metrics.limit.WithLabelValues(s.c.Service).Set(float64(limit))
+		s.metrics.running.WithLabelValues(s.c.Service).Set(float64(running))
+		s.metrics.queued.WithLabelValues(s.c.Service).Set(float64(queued))
+	}
+	return running > 0 || queued > 0
+}
+
+// keepPace remembers how many calls end in a second, while there are more than may run.
+func (s *Server) keepPace(queued int64, rate float64) {
 	before := math.Float64frombits(s.pace.Load())
 	switch {
-	case s.limiter.Queued() == 0 && before == 0:
-		return
-	case s.limiter.Queued() == 0: // it has caught up: nobody knows how fast it could be
+	case queued == 0: // it has caught up: nobody knows how fast it could be
 		rate = 0
 	case before > 0:
-		rate = (before + rate) / 2
+		rate = 0.8*before + 0.2*rate
 	}
 	s.pace.Store(math.Float64bits(rate))
-}
-
-// late says that a call would have to wait for too long: MaxWait for the most important, a quarter of it for those in the middle, an eighth for
-// the others.
-func (s *Server) late(p Priority) bool {
-	queued := s.limiter.Queued()
-	if queued == 0 || s.room() {
-		return false
-	}
-	pace := math.Float64frombits(s.pace.Load())
-	patience := s.c.MaxWait.Seconds()
-	switch {
-	case p >= High:
-	case p >= Medium:
-		patience /= 4
-	default:
-		patience /= 8
-	}
-	return pace > 0 && float64(queued)/pace > patience
-}
-
-// release ends a call. What was cut short or refused says nothing about how long it takes.
-func (s *Server) release(ctx context.Context, permit adaptivelimiter.Permit, err error) {
-	s.running.Add(-1)
-	s.done.Add(1)
-	if ctx.Err() != nil || err != nil && problem.From(err).Code == codes.Unavailable {
-		permit.Drop()
-		return
-	}
-	permit.Record()
 }
