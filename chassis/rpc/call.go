@@ -32,11 +32,15 @@ func (c *Client) Call(ctx context.Context, req client.Request, rsp any, opts ...
 	start := c.clock.now()
 	o := c.callOptions(opts)
 	info, err := c.method(req, o)
+	var end time.Time
 	if err == nil {
-		err = c.callAll(ctx, req, rsp, info, o, start)
+		end, err = c.callAll(ctx, req, rsp, info, o, start)
 	}
 	if c.metrics.on {
-		c.metrics.called(info, req, err, c.clock.now().Sub(start))
+		if end.IsZero() {
+			end = c.clock.now()
+		}
+		c.metrics.called(info, req, err, end.Sub(start))
 	}
 	return err
 }
@@ -54,12 +58,29 @@ func (c *Client) callOptions(opts []client.CallOption) *client.CallOptions {
 	return &o
 }
 
-func (c *Client) callAll(ctx context.Context, req client.Request, rsp any, info *methodInfo, o *client.CallOptions, start time.Time) error {
+// callAll makes the call, and says when it ended if somebody has looked at the clock.
+func (c *Client) callAll(
+	ctx context.Context, req client.Request, rsp any, info *methodInfo, o *client.CallOptions, start time.Time,
+) (end time.Time, err error) {
 	until := deadline(ctx, o.RequestTimeout, start)
-	settled, before, err := c.tryDirect(ctx, req, rsp, info, o, start, until)
-	if settled || err != nil {
-		return err
+	before := earlier{share: c.share(ctx, req.Service())}
+	if s, m := c.local(req, info, o, before.share); s != nil && !m.streamed {
+		gone := false
+		gone, end, err = c.tryDirect(ctx, s, m, req, rsp, o, start, until)
+		switch {
+		case gone:
+		case err == nil || !info.idempotent || o.Retries <= 0 || ctx.Err() != nil || problem.From(err).Code != codes.Unavailable:
+			return end, err
+		default:
+			before.tried, before.last = []string{s.service.Nodes[0].Address}, problem.From(err)
+		}
 	}
+	return time.Time{}, c.overWire(ctx, req, rsp, info, o, until, before)
+}
+
+func (c *Client) overWire(
+	ctx context.Context, req client.Request, rsp any, info *methodInfo, o *client.CallOptions, until time.Time, before earlier,
+) error {
 	return c.traced(ctx, req, func(ctx context.Context) error { return c.remote(ctx, req, rsp, info, *o, until, before) })
 }
 

@@ -145,6 +145,9 @@ func (c *Client) String() string { return "grpc" }
 // NewRequest implements client.Client. body is a proto.Message, generated or dynamic.
 func (c *Client) NewRequest(service, endpoint string, body any, opts ...client.RequestOption) client.Request {
 	if len(opts) == 0 {
+		if c.c.Local.some() {
+			return &roomyRequest{clientRequest: clientRequest{service: service, endpoint: endpoint, body: body}}
+		}
 		return &clientRequest{service: service, endpoint: endpoint, body: body}
 	}
 	var o client.RequestOptions

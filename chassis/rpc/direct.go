@@ -18,7 +18,7 @@ import (
 
 // directCall is one call of a handler in this process.
 type directCall struct {
-	liveCall
+	ctx callctx.Context
 	request
 	start time.Time
 	m     *method
@@ -33,39 +33,65 @@ type waiter struct {
 	timer *time.Timer
 }
 
-// direct calls m, a unary method of s. gone says that s has just stopped: the call was not made.
-func (c *Client) direct(ctx context.Context, s *Server, m *method, body, rsp proto.Message, start, until time.Time) (gone bool, err error) {
+// direct calls m, a unary method of s. gone says that s has just stopped: the call was not made. end is when it ended, as far as that is known.
+func (c *Client) direct(
+	ctx context.Context, s *Server, m *method, req client.Request, body, rsp proto.Message, start, until time.Time,
+) (gone bool, end time.Time, err error) {
 	if err := ctx.Err(); err != nil {
-		return false, problem.From(err)
+		return false, end, problem.From(err)
 	}
-	if err := c.fits(body); err != nil {
-		return false, err
+	var known *bounds
+	own := reflect.TypeOf(body) == m.inPtr
+	if own {
+		known = m.inBounds
 	}
-	shares := s.c.SharesMemory && reflect.TypeOf(body) == m.inPtr && reflect.TypeOf(rsp) == m.outPtr
-	if shares && c.c.Local.Watch == nil {
-		return c.shared(ctx, s, m, body, rsp, start, until)
+	if err := c.fits(body, known); err != nil {
+		return false, end, err
 	}
+	if s.c.SharesMemory && own && reflect.TypeOf(rsp) == m.outPtr {
+		if c.c.Local.Watch == nil {
+			return c.shared(ctx, s, m, req, body, rsp, start, until)
+		}
+		d := s.directCall(ctx, m, start, until)
+		if !s.live.begin() {
+			return true, end, nil
+		}
+		proto.Reset(rsp)
+		return false, end, c.c.Local.Watch.call(ctx, d, body, rsp)
+	}
+	gone, err = c.withCopies(ctx, s, m, body, rsp, start, until)
+	return gone, end, err
+}
+
+// directCall is one that hasn't begun.
+func (s *Server) directCall(ctx context.Context, m *method, start, until time.Time) *directCall {
 	d := &directCall{start: start, m: m}
 	d.ctx.Init(ctx, s.keys, until, s.keys.Span(ctx), s.incoming(ctx))
 	d.ctx.Trace(s.c.Tracer)
-	if !s.live.begin(&d.liveCall) {
+	d.ctx.Join(&s.live.group)
+	d.request = request{service: s.c.Name, endpoint: m.name, call: &d.ctx}
+	return d
+}
+
+// withCopies calls m with a copy of the request, and copies its response, on another goroutine.
+func (c *Client) withCopies(
+	ctx context.Context, s *Server, m *method, body, rsp proto.Message, start, until time.Time,
+) (gone bool, err error) {
+	d := s.directCall(ctx, m, start, until)
+	if !s.live.begin() {
 		return true, nil
 	}
-	d.request = request{service: s.c.Name, endpoint: m.name, call: &d.ctx}
 	proto.Reset(rsp)
-	if shares {
-		return false, c.c.Local.Watch.call(ctx, d, body, rsp)
-	}
 	in, out := newMessage(m.in), newMessage(m.out)
 	if err := copied(in, body); err != nil {
-		s.live.end(&d.liveCall)
+		s.live.end(&d.ctx)
 		return false, badRequest(m, err)
 	}
 	d.body, d.out = in, out
 	if err := c.await(ctx, d); err != nil {
 		return false, err
 	}
-	if err := c.fits(out); err != nil {
+	if err := c.fits(out, m.outBounds); err != nil {
 		return false, err
 	}
 	if err := copied(rsp, out); err != nil {
@@ -75,37 +101,40 @@ func (c *Client) direct(ctx context.Context, s *Server, m *method, body, rsp pro
 }
 
 // shared calls m on the caller's own messages, and on its goroutine.
-func (c *Client) shared(ctx context.Context, s *Server, m *method, body, rsp proto.Message, start, until time.Time) (gone bool, err error) {
-	l, md := &liveCall{}, s.incoming(ctx)
-	l.ctx.Init(ctx, s.keys, until, s.keys.Span(ctx), md)
-	l.ctx.Trace(s.c.Tracer)
-	if !s.live.begin(l) {
-		return true, nil
+func (c *Client) shared(
+	ctx context.Context, s *Server, m *method, req client.Request, body, rsp proto.Message, start, until time.Time,
+) (gone bool, end time.Time, err error) {
+	if !s.live.begin() {
+		return true, end, nil
 	}
+	call, md := contextFor(req), s.incoming(ctx)
+	call.Init(ctx, s.keys, until, s.keys.Span(ctx), md)
+	call.Trace(s.c.Tracer)
+	call.Join(&s.live.group)
 	if !blank(word(rsp), m.out.Size()) {
 		proto.Reset(rsp)
 	}
 	if m.plain {
-		err = m.plainly(&l.ctx, md, body, rsp)
+		err = m.plainly(call, md, body, rsp)
 	} else {
-		err = m.direct(&l.ctx, &request{service: s.c.Name, endpoint: m.name, call: &l.ctx, body: body}, rsp)
+		err = m.direct(call, &request{service: s.c.Name, endpoint: m.name, call: call, body: body}, rsp)
 	}
-	end := c.clock.now()
+	end = c.clock.now()
 	s.tally.add(err, end.Sub(start))
 	if err == nil {
-		err = l.ctx.EndedAt(end) // the answer is late
+		err = call.EndedAt(end) // the answer is late
 	}
-	s.observed(&l.ctx, m.name, inProcess, start, end, err)
-	s.live.end(l)
+	s.observed(call, m.name, inProcess, start, end, err)
+	s.live.end(call)
 	if err == nil {
-		if err = c.fits(rsp); err == nil {
-			return false, nil
+		if err = c.fits(rsp, m.outBounds); err == nil {
+			return false, end, nil
 		}
 	} else {
-		err = finished(ctx, &l.ctx, err)
+		err = finished(ctx, call, err)
 	}
 	proto.Reset(rsp) // what the handler had begun
-	return false, err
+	return false, end, err
 }
 
 // plainly is m.direct for a method that nothing is wrapped around: the same steps, without a request to show to wrappers.
@@ -171,7 +200,7 @@ func (d *directCall) Run() {
 	}
 	d.m.s.observed(&d.ctx, d.m.name, inProcess, d.start, end, d.err)
 	done := d.done
-	d.m.s.live.end(&d.liveCall)
+	d.m.s.live.end(&d.ctx)
 	if done != nil {
 		done <- struct{}{}
 	}
@@ -212,7 +241,11 @@ func badRequest(m *method, err error) error {
 }
 
 // fits holds a message to the limit that it has on a wire: a module that moves out must not meet it then only.
-func (c *Client) fits(m proto.Message) error {
+// b may know how large it is at most.
+func (c *Client) fits(m proto.Message, b *bounds) error {
+	if b.atMost(word(m)) <= int64(c.c.MaxMessage) {
+		return nil
+	}
 	if n := proto.Size(m); n > c.c.MaxMessage {
 		return problem.ResourceExhausted("MESSAGE_TOO_LARGE", "a message of %d bytes is larger than the %d that are allowed", n, c.c.MaxMessage)
 	}
@@ -231,44 +264,37 @@ type earlier struct {
 	last  error
 }
 
-// tryDirect makes the call directly if that is possible, and says whether that settled it; if not, the call goes on remotely.
+// tryDirect makes the call directly, within the options' call wrappers.
 func (c *Client) tryDirect(
-	ctx context.Context, req client.Request, rsp any, info *methodInfo, o *client.CallOptions, start, until time.Time,
-) (settled bool, before earlier, err error) {
-	before.share = c.share(ctx, req.Service())
-	s, m := c.local(req, info, o, before.share)
-	if s == nil || m.streamed {
-		return false, before, nil
+	ctx context.Context, s *Server, m *method, req client.Request, rsp any, o *client.CallOptions, start, until time.Time,
+) (gone bool, end time.Time, err error) {
+	if len(o.CallWrappers) > 0 {
+		gone, err = c.wrappedDirect(ctx, s, m, req, rsp, o, start, until)
+		return gone, end, err
 	}
-	gone := false
-	if len(o.CallWrappers) == 0 {
-		gone, err = c.directAny(ctx, s, m, req, rsp, start, until)
-	} else {
-		err = wrapped(*o, func(ctx context.Context, _ *registry.Node, req client.Request, rsp any, _ client.CallOptions) (err error) {
-			gone, err = c.directAny(ctx, s, m, req, rsp, start, until)
-			return err
-		})(ctx, s.service.Nodes[0], req, rsp, *o)
-	}
-	if gone {
-		return false, before, nil
-	}
-	if err == nil || !info.idempotent || o.Retries <= 0 || ctx.Err() != nil || problem.From(err).Code != codes.Unavailable {
-		return true, before, err
-	}
-	before.tried, before.last = []string{s.service.Nodes[0].Address}, problem.From(err)
-	return false, before, nil
+	return c.directAny(ctx, s, m, req, rsp, start, until)
+}
+
+func (c *Client) wrappedDirect(
+	ctx context.Context, s *Server, m *method, req client.Request, rsp any, o *client.CallOptions, start, until time.Time,
+) (gone bool, err error) {
+	err = wrapped(*o, func(ctx context.Context, _ *registry.Node, req client.Request, rsp any, _ client.CallOptions) (err error) {
+		gone, _, err = c.directAny(ctx, s, m, req, rsp, start, until)
+		return err
+	})(ctx, s.service.Nodes[0], req, rsp, *o)
+	return gone, err
 }
 
 func (c *Client) directAny(
 	ctx context.Context, s *Server, m *method, req client.Request, rsp any, start, until time.Time,
-) (gone bool, err error) {
+) (gone bool, end time.Time, err error) {
 	in, ok := req.Body().(proto.Message)
 	if !ok {
-		return false, problem.InvalidArgument("BAD_MESSAGE", "the request is a %T, not a proto message", req.Body())
+		return false, end, problem.InvalidArgument("BAD_MESSAGE", "the request is a %T, not a proto message", req.Body())
 	}
 	out, ok := rsp.(proto.Message)
 	if !ok {
-		return false, problem.InvalidArgument("BAD_MESSAGE", "the response is a %T, not a proto message", rsp)
+		return false, end, problem.InvalidArgument("BAD_MESSAGE", "the response is a %T, not a proto message", rsp)
 	}
-	return c.direct(ctx, s, m, in, out, start, until)
+	return c.direct(ctx, s, m, req, in, out, start, until)
 }

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/cleavehq/cleave/chassis/problem"
+	"github.com/cleavehq/cleave/chassis/rpc/internal/callctx"
 )
 
 // pipeDepth is how many messages a direct stream holds in each direction; then Send waits.
@@ -17,7 +18,7 @@ const pipeDepth = 16
 
 // pipe is a stream between two goroutines of this process. Every message is copied: a sender may go on with its own.
 type pipe struct {
-	liveCall
+	ctx  callctx.Context
 	s    *Server
 	m    *method
 	up   chan proto.Message // from the client
@@ -46,7 +47,8 @@ func (c *Client) directStream(
 	}
 	at, _ := callee.Deadline()
 	p.ctx.Init(callee, s.keys, at, s.keys.Span(ctx), s.incoming(ctx))
-	if !s.live.begin(&p.liveCall) {
+	p.ctx.Join(&s.live.group)
+	if !s.live.begin() {
 		cancel()
 		return nil, false
 	}
@@ -59,7 +61,7 @@ func (p *pipe) Run() {
 	req := &request{service: p.s.c.Name, endpoint: p.m.name, call: &p.ctx, stream: true}
 	p.err = p.m.run(&p.ctx, req, &serverStream{wire: p, ctx: &p.ctx, req: req})
 	close(p.done)
-	p.s.live.end(&p.liveCall)
+	p.s.live.end(&p.ctx)
 }
 
 // SendMsg sends from the handler.
@@ -140,7 +142,7 @@ func (s *pipeClient) Send(m any) error {
 	}
 	in, err := cloned(m)
 	if err == nil {
-		err = s.c.fits(in)
+		err = s.c.fits(in, nil)
 	}
 	if err != nil {
 		return s.note(err)
@@ -184,7 +186,7 @@ func (s *pipeClient) Recv(m any) error {
 }
 
 func (s *pipeClient) received(m any, out proto.Message) error {
-	if err := s.c.fits(out); err != nil {
+	if err := s.c.fits(out, nil); err != nil {
 		s.cancel()
 		return s.note(err)
 	}

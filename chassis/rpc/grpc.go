@@ -42,6 +42,8 @@ type method struct {
 	direct   server.HandlerFunc // the same, and uncounted
 	plain    bool               // nothing is wrapped around it, and it goes without reflection: see plainly
 	ruled    bool               // its request has rules to be validated
+
+	inBounds, outBounds *bounds // of Req and Rsp; nil for a stream
 }
 
 // newMessage makes an empty one: t is a generated type, methodsOf has seen to that.
@@ -54,7 +56,7 @@ func nameOf(h server.Handler) protoreflect.Name { return protoreflect.Name(h.Nam
 
 // methodsOf finds in h the methods of its contract.
 func methodsOf(sd protoreflect.ServiceDescriptor, h server.Handler) ([]*method, error) {
-	v := reflect.ValueOf(h.Handler())
+	v, known := reflect.ValueOf(h.Handler()), map[reflect.Type]*bounds{}
 	var out []*method
 	for i := range sd.Methods().Len() {
 		md := sd.Methods().Get(i)
@@ -74,6 +76,7 @@ func methodsOf(sd protoreflect.ServiceDescriptor, h server.Handler) ([]*method, 
 				return nil, fmt.Errorf("rpc: method %s takes no proto messages: %s", m.name, t)
 			}
 			m.in, m.out = m.inPtr.Elem(), m.outPtr.Elem()
+			m.inBounds, m.outBounds = boundsOf(m.in, known), boundsOf(m.out, known)
 			m.bind(h.Handler(), string(md.Name()))
 		default:
 			return nil, fmt.Errorf("rpc: method %s has the wrong shape: %s", m.name, t)

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"maps"
+	"math"
 	"sync"
 	"sync/atomic"
 
@@ -48,6 +49,9 @@ func (l *Local) change(f func(map[string]*Server)) {
 	f(next)
 	l.servers.Store(&next)
 }
+
+// some says whether there are servers in this process.
+func (l *Local) some() bool { return l != nil && l.servers.Load() != nil }
 
 // method finds a method of a server in this process; nil for health and reflection, and for what no contract knows.
 func (l *Local) method(service string, info *methodInfo) (*Server, *method) {
@@ -103,75 +107,50 @@ func (c *Client) local(req client.Request, info *methodInfo, o *client.CallOptio
 	return s, m
 }
 
-// liveCall is a call or a stream that this process runs for itself.
-type liveCall struct {
-	ctx        callctx.Context
-	prev, next *liveCall
-}
-
-// live holds the direct calls that run, so that a server can wait for them and cut them.
+// live counts the direct calls and streams that run, so that a server can wait for them, and cuts them.
 type live struct {
-	mu    sync.Mutex
-	shut  bool
-	first *liveCall
+	group callctx.Group
+	n     atomic.Int64 // once it is shut, so many more than shut
+	once  sync.Once    // it is shut
+	done  sync.Once
 	idle  chan struct{} // closed when it is shut and nothing runs
 }
 
+const shut = math.MinInt64
+
 func newLive() *live { return &live{idle: make(chan struct{})} }
 
-// begin says whether r may run.
-func (l *live) begin(r *liveCall) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.shut {
-		return false
+// begin says whether another one may run.
+func (l *live) begin() bool {
+	if l.n.Add(1) > 0 {
+		return true
 	}
-	if r.next = l.first; r.next != nil {
-		r.next.prev = r
-	}
-	l.first = r
-	return true
+	l.less()
+	return false
 }
 
-func (l *live) end(r *liveCall) {
-	r.ctx.Cancel()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if r.prev != nil {
-		r.prev.next = r.next
-	} else {
-		l.first = r.next
-	}
-	if r.next != nil {
-		r.next.prev = r.prev
-	}
-	r.prev, r.next = nil, nil // the handler may keep r.ctx
-	if l.shut && l.first == nil {
-		close(l.idle)
+// end is of one that began, and of its context.
+func (l *live) end(ctx *callctx.Context) {
+	ctx.Cancel()
+	l.less()
+}
+
+func (l *live) less() { l.emptied(l.n.Add(-1)) }
+
+func (l *live) emptied(n int64) {
+	if n == shut {
+		l.done.Do(func() { close(l.idle) })
 	}
 }
 
 // stop lets no further call begin. The channel is closed when the last one has ended.
 func (l *live) stop() <-chan struct{} {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.shut {
-		l.shut = true
-		if l.first == nil {
-			close(l.idle)
-		}
-	}
+	l.once.Do(func() { l.emptied(l.n.Add(shut)) })
 	return l.idle
 }
 
 // cut ends the contexts of what runs.
-func (l *live) cut() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for r := l.first; r != nil; r = r.next {
-		r.ctx.Cancel()
-	}
-}
+func (l *live) cut() { l.group.Cancel() }
 
 // copied copies src into dst, which is new. Messages of one type share their strings, which nobody can change, and nothing else. Those of
 // two descriptors of one type, such as a dynamic one, go through the encoding.

@@ -100,6 +100,7 @@ type Context struct {
 	Peer *tls.ConnectionState
 
 	tracer *telemetry.Tracer // nil for none
+	group  *Group            // nil for none
 
 	inner atomic.Pointer[inner] // made when somebody waits
 	over  atomic.Bool           // Cancel was called
@@ -116,7 +117,59 @@ var _ context.Context = (*Context)(nil)
 // inner is what a Context is for those who wait.
 type inner struct {
 	context.Context
-	cancel context.CancelFunc
+	cancel     context.CancelFunc
+	prev, next *inner // of its group
+}
+
+// Group is of Contexts that may be cancelled together. It holds those that somebody waits for; the others ask it. The zero Group is ready.
+type Group struct {
+	over  atomic.Bool
+	mu    sync.Mutex
+	first *inner
+}
+
+// Cancel ends every Context of the group, and those that join it afterwards.
+func (g *Group) Cancel() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.over.Store(true)
+	for in := g.first; in != nil; in = in.next {
+		in.cancel()
+	}
+}
+
+func (g *Group) add(in *inner) {
+	if g == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if in.next = g.first; in.next != nil {
+		in.next.prev = in
+	}
+	g.first = in
+	if g.over.Load() {
+		in.cancel()
+	}
+}
+
+// remove may be called again.
+func (g *Group) remove(in *inner) {
+	if g == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case in.prev != nil:
+		in.prev.next = in.next
+	case g.first == in:
+		g.first = in.next
+	}
+	if in.next != nil {
+		in.next.prev = in.prev
+	}
+	in.prev, in.next = nil, nil
 }
 
 // Span carries a span's context, and records nothing.
@@ -138,6 +191,12 @@ func (c *Context) Init(parent context.Context, keys *Keys, deadline time.Time, f
 	}
 }
 
+// Join puts c into a group. It is to be called after Init, and before anybody else has c.
+func (c *Context) Join(g *Group) { c.group = g }
+
+// cut says that c was cancelled, by itself or with its group.
+func (c *Context) cut() bool { return c.over.Load() || c.group != nil && c.group.over.Load() }
+
 // Deadline implements context.Context.
 func (c *Context) Deadline() (time.Time, bool) { return c.deadline, !c.deadline.IsZero() }
 
@@ -153,16 +212,18 @@ func (c *Context) Done() <-chan struct{} {
 	}
 	in := &inner{}
 	switch {
-	case c.over.Load() && c.err == nil: // not because of its parent or its deadline
+	case c.cut() && c.err == nil: // not because of its parent or its deadline
 		in.Context, in.cancel = context.WithCancel(context.Background())
 	case c.deadline.IsZero():
 		in.Context, in.cancel = context.WithCancel(c.parent)
 	default:
 		in.Context, in.cancel = context.WithDeadline(c.parent, c.deadline)
 	}
+	c.group.add(in)
 	c.inner.Store(in)
 	if c.err != nil || c.over.Load() { // Cancel says that it is over before it looks for inner
 		in.cancel()
+		c.group.remove(in)
 	}
 	return in.Done()
 }
@@ -175,7 +236,7 @@ func (c *Context) EndedAt(now time.Time) error {
 	if now.IsZero() && !c.deadline.IsZero() {
 		now = time.Now()
 	}
-	if c.inner.Load() == nil && !c.over.Load() && c.parent.Err() == nil && (c.deadline.IsZero() || now.Before(c.deadline)) {
+	if c.inner.Load() == nil && !c.cut() && c.parent.Err() == nil && (c.deadline.IsZero() || now.Before(c.deadline)) {
 		return nil
 	}
 	c.mu.Lock()
@@ -184,7 +245,7 @@ func (c *Context) EndedAt(now time.Time) error {
 	case c.err != nil:
 	case in != nil:
 		c.err = in.Err()
-	case c.over.Load():
+	case c.cut():
 		c.err = context.Canceled
 	case c.parent.Err() != nil:
 		c.err = c.parent.Err()
@@ -199,6 +260,7 @@ func (c *Context) Cancel() {
 	c.over.Store(true)
 	if in := c.inner.Load(); in != nil {
 		in.cancel()
+		c.group.remove(in)
 	}
 }
 
