@@ -23,6 +23,7 @@ import (
 const (
 	defaultTimeout = 5 * time.Second
 	maxAttempts    = 3
+	contentType    = "application/grpc+proto"
 )
 
 // ClientConfig is what a Client needs. Registry and Log must be given.
@@ -91,7 +92,7 @@ func NewClient(c ClientConfig) (*Client, error) {
 	cl := &Client{
 		c: c, metrics: m, clock: newClock(), targets: map[string]*target{}, peers: map[peerID]*peer{},
 		opts: client.Options{
-			Registry: c.Registry, Broker: c.Broker, ContentType: "application/grpc+proto", Context: context.Background(),
+			Registry: c.Registry, Broker: c.Broker, ContentType: contentType, Context: context.Background(),
 			CallOptions: client.CallOptions{RequestTimeout: defaultTimeout, Retries: maxAttempts - 1},
 		},
 	}
@@ -145,8 +146,8 @@ func (c *Client) String() string { return "grpc" }
 // NewRequest implements client.Client. body is a proto.Message, generated or dynamic.
 func (c *Client) NewRequest(service, endpoint string, body any, opts ...client.RequestOption) client.Request {
 	if len(opts) == 0 {
-		if c.c.Local.some() {
-			return &roomyRequest{clientRequest: clientRequest{service: service, endpoint: endpoint, body: body}}
+		if r := c.roomy(service, endpoint, body); r != nil {
+			return r
 		}
 		return &clientRequest{service: service, endpoint: endpoint, body: body}
 	}
@@ -202,7 +203,7 @@ type clientRequest struct {
 func (r *clientRequest) Service() string     { return r.service }
 func (r *clientRequest) Method() string      { return r.endpoint }
 func (r *clientRequest) Endpoint() string    { return r.endpoint }
-func (r *clientRequest) ContentType() string { return "application/grpc+proto" }
+func (r *clientRequest) ContentType() string { return contentType }
 func (r *clientRequest) Body() any           { return r.body }
 func (r *clientRequest) Codec() codec.Writer { return nil }
 func (r *clientRequest) Stream() bool        { return r.stream }

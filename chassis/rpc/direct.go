@@ -67,8 +67,7 @@ func (c *Client) direct(
 func (s *Server) directCall(ctx context.Context, m *method, start, until time.Time) *directCall {
 	d := &directCall{start: start, m: m}
 	d.ctx.Init(ctx, s.keys, until, s.keys.Span(ctx), s.incoming(ctx))
-	d.ctx.Trace(s.c.Tracer)
-	d.ctx.Join(&s.live.group)
+	d.ctx.Join()
 	d.request = request{service: s.c.Name, endpoint: m.name, call: &d.ctx}
 	return d
 }
@@ -109,8 +108,7 @@ func (c *Client) shared(
 	}
 	call, md := contextFor(req), s.incoming(ctx)
 	call.Init(ctx, s.keys, until, s.keys.Span(ctx), md)
-	call.Trace(s.c.Tracer)
-	call.Join(&s.live.group)
+	call.Join()
 	if !blank(word(rsp), m.out.Size()) {
 		proto.Reset(rsp)
 	}

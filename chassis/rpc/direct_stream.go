@@ -47,7 +47,7 @@ func (c *Client) directStream(
 	}
 	at, _ := callee.Deadline()
 	p.ctx.Init(callee, s.keys, at, s.keys.Span(ctx), s.incoming(ctx))
-	p.ctx.Join(&s.live.group)
+	p.ctx.Join()
 	if !s.live.begin() {
 		cancel()
 		return nil, false

@@ -211,7 +211,7 @@ type request struct {
 func (r *request) Service() string     { return r.service }
 func (r *request) Method() string      { return r.endpoint }
 func (r *request) Endpoint() string    { return r.endpoint }
-func (r *request) ContentType() string { return "application/grpc+proto" }
+func (r *request) ContentType() string { return contentType }
 func (r *request) Header() map[string]string {
 	if r.call != nil {
 		return maps.Clone(r.call.Metadata())

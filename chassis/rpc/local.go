@@ -107,13 +107,12 @@ func (c *Client) local(req client.Request, info *methodInfo, o *client.CallOptio
 	return s, m
 }
 
-// live counts the direct calls and streams that run, so that a server can wait for them, and cuts them.
+// live counts the direct calls and streams that run, so that a server can wait for them.
 type live struct {
-	group callctx.Group
-	n     atomic.Int64 // once it is shut, so many more than shut
-	once  sync.Once    // it is shut
-	done  sync.Once
-	idle  chan struct{} // closed when it is shut and nothing runs
+	n    atomic.Int64 // once it is shut, so many more than shut
+	once sync.Once    // it is shut
+	done sync.Once
+	idle chan struct{} // closed when it is shut and nothing runs
 }
 
 const shut = math.MinInt64
@@ -148,9 +147,6 @@ func (l *live) stop() <-chan struct{} {
 	l.once.Do(func() { l.emptied(l.n.Add(shut)) })
 	return l.idle
 }
-
-// cut ends the contexts of what runs.
-func (l *live) cut() { l.group.Cancel() }
 
 // copied copies src into dst, which is new. Messages of one type share their strings, which nobody can change, and nothing else. Those of
 // two descriptors of one type, such as a dynamic one, go through the encoding.

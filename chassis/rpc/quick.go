@@ -6,6 +6,7 @@ import (
 	"unsafe"
 
 	"go-micro.dev/v4/client"
+	"go-micro.dev/v4/codec"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -25,9 +26,30 @@ func (c clock) now() time.Time { return c.base.Add(time.Since(c.base)) }
 
 // roomyRequest is a request with room for the context of a direct call: one allocation instead of two.
 type roomyRequest struct {
-	clientRequest
+	*recentMethod
+	body  any
 	taken atomic.Bool // by a call: a request may be sent again, and twice at once
 	ctx   callctx.Context
+}
+
+func (r *roomyRequest) Service() string     { return r.service }
+func (r *roomyRequest) Method() string      { return r.endpoint }
+func (r *roomyRequest) Endpoint() string    { return r.endpoint }
+func (r *roomyRequest) ContentType() string { return contentType }
+func (r *roomyRequest) Body() any           { return r.body }
+func (r *roomyRequest) Codec() codec.Writer { return nil }
+func (r *roomyRequest) Stream() bool        { return false }
+
+// roomy is a request of a method that was called recently, in a process with servers of its own; else nil.
+func (c *Client) roomy(service, endpoint string, body any) *roomyRequest {
+	if !c.c.Local.some() {
+		return nil
+	}
+	r := c.recent[slotOf(service, endpoint)].Load()
+	if r == nil || !same(r.service, service) || !same(r.endpoint, endpoint) {
+		return nil
+	}
+	return &roomyRequest{recentMethod: r, body: body}
 }
 
 // contextFor is the context of a direct call of req, not ready yet.
@@ -50,27 +72,22 @@ type recentMethod struct {
 
 // recently is method for generated code that calls it again and again.
 func (c *Client) recently(req client.Request) (*methodInfo, error) {
-	var own *clientRequest
-	switch r := req.(type) {
-	case *roomyRequest:
-		own = &r.clientRequest
-	case *clientRequest:
-		own = r
-	default:
-		return c.lookUp(req)
-	}
-	body, ok := own.body.(proto.Message)
+	body, ok := req.Body().(proto.Message)
 	if !ok {
 		return c.lookUp(req)
 	}
 	d := body.ProtoReflect().Descriptor()
-	slot := &c.recent[slotOf(own)]
-	if r := slot.Load(); r != nil && same(r.service, own.service) && same(r.endpoint, own.endpoint) && r.message == d {
+	if r, ok := req.(*roomyRequest); ok && r.message == d {
+		return r.info, nil
+	}
+	service, endpoint := req.Service(), req.Endpoint()
+	slot := &c.recent[slotOf(service, endpoint)]
+	if r := slot.Load(); r != nil && same(r.service, service) && same(r.endpoint, endpoint) && r.message == d {
 		return r.info, nil
 	}
 	info, err := c.lookUp(req)
 	if err == nil {
-		slot.Store(&recentMethod{own.service, own.endpoint, d, info})
+		slot.Store(&recentMethod{service, endpoint, d, info})
 	}
 	return info, err
 }
@@ -81,8 +98,8 @@ func same(a, b string) bool {
 }
 
 // slotOf is where a method is remembered.
-func slotOf(req *clientRequest) int {
-	h := uintptr(unsafe.Pointer(unsafe.StringData(req.endpoint)))*31 + uintptr(unsafe.Pointer(unsafe.StringData(req.service))) //nolint:gosec // a hash
+func slotOf(service, endpoint string) int {
+	h := uintptr(unsafe.Pointer(unsafe.StringData(endpoint)))*31 + uintptr(unsafe.Pointer(unsafe.StringData(service))) //nolint:gosec // a hash
 	return int((h ^ h>>8 ^ h>>16) % recentMethods)
 }
 

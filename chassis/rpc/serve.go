@@ -106,7 +106,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	select {
 	case <-drained:
 	case <-ctx.Done():
-		s.live.cut()
+		s.keys.CancelJoined()
 		s.grpc.Stop()
 		<-drained
 	}

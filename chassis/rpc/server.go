@@ -76,6 +76,7 @@ func NewServer(c ServerConfig) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rpc: %w", err)
 	}
+	keys.Tracer = c.Tracer
 	s := &Server{
 		c: c, validator: v, keys: keys, methods: map[string]*method{}, live: newLive(), health: health.NewServer(), stopping: make(chan struct{}), stopped: make(chan struct{}),
 		opts: server.Options{

@@ -123,9 +123,6 @@ func (s *Server) Stats() Stats {
 func (s *Server) counted(next server.HandlerFunc) server.HandlerFunc {
 	return func(ctx context.Context, req server.Request, rsp any) error {
 		own, here := ctx.(*callctx.Context)
-		if here {
-			own.Trace(s.c.Tracer)
-		}
 		start := time.Now()
 		err := next(ctx, req, rsp)
 		end := time.Now()

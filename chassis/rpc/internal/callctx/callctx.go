@@ -22,8 +22,19 @@ import (
 	"github.com/cleavehq/cleave/chassis/telemetry"
 )
 
-// Keys are the keys under which others look for what a Context holds. Their packages keep them to themselves, so they are asked for once.
-type Keys struct{ meta, span, cancel any }
+// Keys are the keys under which others look for what a Context holds, and what all Contexts that have them share: those of one server. The
+// packages of the keys keep them to themselves, so they are asked for once.
+type Keys struct {
+	meta, span, cancel any
+
+	// Tracer records the calls, and what is done in them; nil for none. It is to be set before there is a Context.
+	Tracer *telemetry.Tracer
+
+	group group
+}
+
+// CancelJoined ends every Context that has joined the others, and those that join them afterwards.
+func (k *Keys) CancelJoined() { k.group.cancel() }
 
 // NewKeys finds the keys. It fails when a package looks for its value in another way than it used to.
 func NewKeys() (*Keys, error) {
@@ -99,18 +110,27 @@ type Context struct {
 	// Peer is the TLS of the connection that the call came by; nil for none. It is to be set after Init, and found under PeerKey.
 	Peer *tls.ConnectionState
 
-	tracer *telemetry.Tracer // nil for none
-	group  *Group            // nil for none
-
 	inner atomic.Pointer[inner] // made when somebody waits
 	over  atomic.Bool           // Cancel was called
 
-	whole bool // meta has the trace in it
-	mu    sync.Mutex
-	own   *Span // made when somebody asks
-	meta  metadata.Metadata
-	err   error
+	whole  bool // meta has the trace in it
+	joined bool // the group of keys
+	ending ending
+	mu     sync.Mutex
+	own    *Span // made when somebody asks
+	meta   metadata.Metadata
 }
+
+// ending is why a Context has ended, as far as somebody has asked: a byte instead of an error.
+type ending uint8
+
+const (
+	running ending = iota
+	cancelled
+	late
+	byParent // what ended the parent
+	byInner  // what ended inner
+)
 
 var _ context.Context = (*Context)(nil)
 
@@ -121,15 +141,14 @@ type inner struct {
 	prev, next *inner // of its group
 }
 
-// Group is of Contexts that may be cancelled together. It holds those that somebody waits for; the others ask it. The zero Group is ready.
-type Group struct {
+// group is of Contexts that may be cancelled together. It holds those that somebody waits for; the others ask it.
+type group struct {
 	over  atomic.Bool
 	mu    sync.Mutex
 	first *inner
 }
 
-// Cancel ends every Context of the group, and those that join it afterwards.
-func (g *Group) Cancel() {
+func (g *group) cancel() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.over.Store(true)
@@ -138,10 +157,7 @@ func (g *Group) Cancel() {
 	}
 }
 
-func (g *Group) add(in *inner) {
-	if g == nil {
-		return
-	}
+func (g *group) add(in *inner) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if in.next = g.first; in.next != nil {
@@ -154,10 +170,7 @@ func (g *Group) add(in *inner) {
 }
 
 // remove may be called again.
-func (g *Group) remove(in *inner) {
-	if g == nil {
-		return
-	}
+func (g *group) remove(in *inner) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
@@ -191,11 +204,11 @@ func (c *Context) Init(parent context.Context, keys *Keys, deadline time.Time, f
 	}
 }
 
-// Join puts c into a group. It is to be called after Init, and before anybody else has c.
-func (c *Context) Join(g *Group) { c.group = g }
+// Join has c end by Keys.CancelJoined, too. It is to be called after Init, and before anybody else has c.
+func (c *Context) Join() { c.joined = true }
 
-// cut says that c was cancelled, by itself or with its group.
-func (c *Context) cut() bool { return c.over.Load() || c.group != nil && c.group.over.Load() }
+// cut says that c was cancelled, by itself or with the others that have joined.
+func (c *Context) cut() bool { return c.over.Load() || c.joined && c.keys.group.over.Load() }
 
 // Deadline implements context.Context.
 func (c *Context) Deadline() (time.Time, bool) { return c.deadline, !c.deadline.IsZero() }
@@ -212,18 +225,19 @@ func (c *Context) Done() <-chan struct{} {
 	}
 	in := &inner{}
 	switch {
-	case c.cut() && c.err == nil: // not because of its parent or its deadline
+	case c.ending == cancelled, c.ending == running && c.cut(): // not because of its parent or its deadline
 		in.Context, in.cancel = context.WithCancel(context.Background())
 	case c.deadline.IsZero():
 		in.Context, in.cancel = context.WithCancel(c.parent)
 	default:
 		in.Context, in.cancel = context.WithDeadline(c.parent, c.deadline)
 	}
-	c.group.add(in)
+	if c.joined {
+		c.keys.group.add(in)
+	}
 	c.inner.Store(in)
-	if c.err != nil || c.over.Load() { // Cancel says that it is over before it looks for inner
-		in.cancel()
-		c.group.remove(in)
+	if c.ending != running || c.over.Load() { // Cancel says that it is over before it looks for inner
+		c.end(in)
 	}
 	return in.Done()
 }
@@ -241,26 +255,53 @@ func (c *Context) EndedAt(now time.Time) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch in := c.inner.Load(); {
-	case c.err != nil:
-	case in != nil:
-		c.err = in.Err()
-	case c.cut():
-		c.err = context.Canceled
-	case c.parent.Err() != nil:
-		c.err = c.parent.Err()
-	case !c.deadline.IsZero() && !now.Before(c.deadline):
-		c.err = context.DeadlineExceeded
+	if c.ending == running {
+		c.ending = c.endingAt(now)
 	}
-	return c.err
+	switch c.ending {
+	case cancelled:
+		return context.Canceled
+	case late:
+		return context.DeadlineExceeded
+	case byParent:
+		return c.parent.Err()
+	case byInner:
+		return c.inner.Load().Err()
+	case running:
+	}
+	return nil
+}
+
+// endingAt finds out. c.mu is held.
+func (c *Context) endingAt(now time.Time) ending {
+	switch in := c.inner.Load(); {
+	case in != nil && in.Err() != nil:
+		return byInner
+	case in != nil:
+		return running
+	case c.cut():
+		return cancelled
+	case c.parent.Err() != nil:
+		return byParent
+	case !c.deadline.IsZero() && !now.Before(c.deadline):
+		return late
+	default:
+		return running
+	}
 }
 
 // Cancel ends it.
 func (c *Context) Cancel() {
 	c.over.Store(true)
 	if in := c.inner.Load(); in != nil {
-		in.cancel()
-		c.group.remove(in)
+		c.end(in)
+	}
+}
+
+func (c *Context) end(in *inner) {
+	in.cancel()
+	if c.joined {
+		c.keys.group.remove(in)
 	}
 }
 
@@ -291,7 +332,7 @@ func (c *Context) ownSpan() *Span {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.own == nil {
-		c.own = &Span{Is: telemetry.Child(c.caller()), tracer: c.tracer}
+		c.own = &Span{Is: telemetry.Child(c.caller()), tracer: c.keys.Tracer}
 	}
 	return c.own
 }

@@ -9,9 +9,6 @@ import (
 // Tracer is what records what is done within the span; nil for nothing.
 func (s *Span) Tracer() *telemetry.Tracer { return s.tracer }
 
-// Trace says what records the call, and what is done in it. It is to be called after Init, and before anybody else has c.
-func (c *Context) Trace(t *telemetry.Tracer) { c.tracer = t }
-
 // Spans are the call's own and the caller's, which is invalid when there is none. They are for whoever records a call that is over: a span that
 // nobody has asked for is made here, and not kept.
 func (c *Context) Spans() (own, caller trace.SpanContext) {
