@@ -8,8 +8,9 @@ import (
 // bounds tell how many bytes the messages of one generated type take at most on a wire, from the lengths of their strings and lists alone: a
 // fraction of the work of proto.Size, which goes through every number. Nil ones know nothing. Where they don't know, they tell unknownSize.
 type bounds struct {
-	fixed int64 // of the fields that lie in the message itself
-	parts []part
+	fixed int64     // of the fields that lie in the message itself
+	texts []uintptr // where strings and bytes are: their headers both begin with an address and a length
+	parts []part    // what else has its size elsewhere
 }
 
 // part is a field whose size is elsewhere.
@@ -22,7 +23,7 @@ type part struct {
 type partKind int
 
 const (
-	textPart     partKind = iota // a string or bytes: their headers both begin with where they are and how long
+	textPart     partKind = iota // a string or bytes
 	optionalPart                 // a pointer to a string
 	textsPart                    // a list of strings
 	blobsPart                    // a list of bytes
@@ -49,11 +50,14 @@ func boundsOf(t reflect.Type, known map[reflect.Type]*bounds) *bounds {
 		f := t.Field(i)
 		kind, of, ok := partOf(f, known)
 		if !ok {
-			b.fixed, b.parts = unknownSize, nil
+			*b = bounds{fixed: unknownSize}
 			return b
 		}
 		b.fixed += atMostNumber
-		if kind >= 0 {
+		switch {
+		case kind == textPart:
+			b.texts = append(b.texts, f.Offset)
+		case kind > textPart:
 			b.parts = append(b.parts, part{f.Offset, kind, of})
 		}
 	}
@@ -116,12 +120,13 @@ func (b *bounds) atMost(p unsafe.Pointer) int64 {
 		return 0
 	}
 	n := b.fixed
+	for _, at := range b.texts {
+		n += int64(len(*(*string)(unsafe.Add(p, at))))
+	}
 	for i := range b.parts {
 		f := &b.parts[i]
 		at := unsafe.Add(p, f.at)
-		switch f.kind {
-		case textPart:
-			n += int64(len(*(*string)(at)))
+		switch f.kind { //nolint:exhaustive // texts are counted
 		case optionalPart:
 			if s := *(**string)(at); s != nil {
 				n += int64(len(*s))

@@ -66,6 +66,7 @@ type Client struct {
 	defaults atomic.Pointer[client.CallOptions]
 	clock    clock
 	waiters  sync.Pool // of *waiter
+	alarm    alarm
 
 	mu      sync.Mutex
 	opts    client.Options

@@ -18,19 +18,13 @@ import (
 
 // directCall is one call of a handler in this process.
 type directCall struct {
-	ctx callctx.Context
+	ctx *callctx.Context
 	request
 	start time.Time
 	m     *method
 	out   any
 	err   error
-	done  chan struct{}
-}
-
-// waiter is what a caller waits with. One that was not waited to its end is thrown away.
-type waiter struct {
-	done  chan struct{}
-	timer *time.Timer
+	done  chan bool // see waiter
 }
 
 // direct calls m, a unary method of s. gone says that s has just stopped: the call was not made. end is when it ended, as far as that is known.
@@ -52,38 +46,38 @@ func (c *Client) direct(
 		if c.c.Local.Watch == nil {
 			return c.shared(ctx, s, m, req, body, rsp, start, until)
 		}
-		d := s.directCall(ctx, m, start, until)
+		d := s.directCall(ctx, m, req, start, until)
 		if !s.live.begin() {
 			return true, end, nil
 		}
 		proto.Reset(rsp)
 		return false, end, c.c.Local.Watch.call(ctx, d, body, rsp)
 	}
-	gone, err = c.withCopies(ctx, s, m, body, rsp, start, until)
+	gone, err = c.withCopies(ctx, s, m, req, body, rsp, start, until)
 	return gone, end, err
 }
 
 // directCall is one that hasn't begun.
-func (s *Server) directCall(ctx context.Context, m *method, start, until time.Time) *directCall {
-	d := &directCall{start: start, m: m}
+func (s *Server) directCall(ctx context.Context, m *method, req client.Request, start, until time.Time) *directCall {
+	d := &directCall{ctx: contextFor(req), start: start, m: m}
 	d.ctx.Init(ctx, s.keys, until, s.keys.Span(ctx), s.incoming(ctx))
 	d.ctx.Join()
-	d.request = request{service: s.c.Name, endpoint: m.name, call: &d.ctx}
+	d.request = request{service: s.c.Name, endpoint: m.name, call: d.ctx}
 	return d
 }
 
 // withCopies calls m with a copy of the request, and copies its response, on another goroutine.
 func (c *Client) withCopies(
-	ctx context.Context, s *Server, m *method, body, rsp proto.Message, start, until time.Time,
+	ctx context.Context, s *Server, m *method, req client.Request, body, rsp proto.Message, start, until time.Time,
 ) (gone bool, err error) {
-	d := s.directCall(ctx, m, start, until)
+	d := s.directCall(ctx, m, req, start, until)
 	if !s.live.begin() {
 		return true, nil
 	}
 	proto.Reset(rsp)
 	in, out := newMessage(m.in), newMessage(m.out)
 	if err := copied(in, body); err != nil {
-		s.live.end(&d.ctx)
+		s.live.end(d.ctx)
 		return false, badRequest(m, err)
 	}
 	d.body, d.out = in, out
@@ -138,8 +132,10 @@ func (c *Client) shared(
 // plainly is m.direct for a method that nothing is wrapped around: the same steps, without a request to show to wrappers.
 func (m *method) plainly(call *callctx.Context, md metadata.Metadata, in, out proto.Message) (err error) {
 	var ctx context.Context = call
-	if key := md[keyHeader]; key != "" {
-		ctx = context.WithValue(ctx, receivedKey{}, key)
+	if md != nil { // there is seldom any
+		if key := md[keyHeader]; key != "" {
+			ctx = context.WithValue(ctx, receivedKey{}, key)
+		}
 	}
 	defer func() {
 		if p := recover(); p != nil {
@@ -158,49 +154,47 @@ func (m *method) plainly(call *callctx.Context, md metadata.Metadata, in, out pr
 
 // await runs d on another goroutine, so that the caller can go when its time is up, whatever the handler does.
 func (c *Client) await(ctx context.Context, d *directCall) error {
-	left := time.Hour
-	if until, ok := d.ctx.Deadline(); ok {
-		left = time.Until(until)
-	}
 	w, ok := c.waiters.Get().(*waiter)
-	if ok {
-		w.timer.Reset(left)
-	} else {
-		w = &waiter{done: make(chan struct{}, 1), timer: time.NewTimer(left)}
+	if !ok {
+		w = &waiter{done: make(chan bool, 2)}
+	}
+	if until, ok := d.ctx.Deadline(); ok {
+		c.alarm.add(w, until)
 	}
 	d.done = w.done
 	d.m.s.workers.Run(d)
-	for {
-		select {
-		case <-w.done:
-			w.timer.Stop()
-			c.waiters.Put(w)
-			return d.outcome(ctx)
-		case <-ctx.Done():
-			w.timer.Stop()
-			return problem.From(ctx.Err())
-		case <-w.timer.C:
-			if _, ok := d.ctx.Deadline(); ok {
-				return problem.From(context.DeadlineExceeded)
-			}
-			w.timer.Reset(time.Hour)
-		}
+	returned := false
+	select {
+	case returned = <-w.done:
+	case <-ctx.Done():
+	}
+	again := c.alarm.remove(w)
+	switch {
+	case returned && again:
+		c.waiters.Put(w)
+		return d.outcome(ctx)
+	case returned:
+		return d.outcome(ctx)
+	case ctx.Err() != nil:
+		return problem.From(ctx.Err())
+	default:
+		return problem.From(context.DeadlineExceeded)
 	}
 }
 
 // Run runs the handler behind its chain.
 func (d *directCall) Run() {
-	d.err = d.m.direct(&d.ctx, &d.request, d.out)
+	d.err = d.m.direct(d.ctx, &d.request, d.out)
 	end := time.Now()
 	d.m.s.tally.add(d.err, end.Sub(d.start))
 	if d.err == nil {
 		d.err = d.ctx.EndedAt(end) // the answer is late
 	}
-	d.m.s.observed(&d.ctx, d.m.name, inProcess, d.start, end, d.err)
+	d.m.s.observed(d.ctx, d.m.name, inProcess, d.start, end, d.err)
 	done := d.done
-	d.m.s.live.end(&d.ctx)
+	d.m.s.live.end(d.ctx)
 	if done != nil {
-		done <- struct{}{}
+		done <- true
 	}
 }
 
@@ -209,7 +203,7 @@ func (d *directCall) outcome(ctx context.Context) error {
 	if d.err == nil {
 		return nil
 	}
-	return finished(ctx, &d.ctx, d.err)
+	return finished(ctx, d.ctx, d.err)
 }
 
 // finished is a handler's error as its caller is told it: that its time was up, when it was.
@@ -252,6 +246,9 @@ func (c *Client) fits(m proto.Message, b *bounds) error {
 
 // incoming is the metadata that a handler of s gets from a caller with ctx: what is about one connection or one call stays behind.
 func (s *Server) incoming(ctx context.Context) metadata.Metadata {
+	if c, ok := ctx.(*callctx.Context); ok { // a handler's own
+		return c.Came(func(md metadata.Metadata) metadata.Metadata { return onward(ctx, md) })
+	}
 	return onward(ctx, s.keys.Metadata(ctx))
 }
 

@@ -173,3 +173,40 @@ func TestADirectCallAllocatesLittle(t *testing.T) {
 		t.Errorf("%.0f allocations, want at most %.0f", n, limit)
 	}
 }
+
+// A call within a call needs no more than its own request, its own response, and the span of the call that it is in.
+func TestADirectCallInADirectCallAllocatesLittle(t *testing.T) {
+	l, reg := &Local{}, registry.NewMemoryRegistry()
+	tracer, err := telemetry.New(telemetry.Config{Host: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	metrics := prometheus.NewRegistry()
+	c := newClient(t, ClientConfig{Registry: reg, Log: quiet(), Local: l, Metrics: metrics})
+	inner := catalogv1.NewCatalogService("inner", c)
+	for name, h := range map[string]*shop{"inner": {}, "outer": {
+		get: func(ctx context.Context, in *catalogv1.GetProductRequest, out *catalogv1.Product) error {
+			p, err := inner.GetProduct(ctx, in)
+			out.Id = p.GetId()
+			return err
+		},
+	}} {
+		startServer(t, ServerConfig{
+			Name: name, Contract: catalogv1.File_shop_catalog_v1_catalog_proto, Registry: reg, Log: quiet(), Local: l, DrainWait: 1,
+			SharesMemory: true, Tracer: tracer.For(name), Metrics: metrics,
+		}, h)
+	}
+	outer, ctx := catalogv1.NewCatalogService("outer", c), telemetry.Ensure(t.Context())
+	in := &catalogv1.GetProductRequest{Key: &catalogv1.GetProductRequest_Id{Id: anID}}
+	calls := func(s catalogv1.CatalogService) float64 {
+		return testing.AllocsPerRun(200, func() {
+			if _, err := s.GetProduct(ctx, in); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	one, both := calls(inner), calls(outer)
+	if one == 0 || both > 2*one+1 {
+		t.Errorf("one call has %.0f allocations, one within it makes them %.0f: want at most %.0f", one, both, 2*one+1)
+	}
+}

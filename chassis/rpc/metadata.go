@@ -76,12 +76,12 @@ func arriving(md metadata.Metadata) metadata.Metadata {
 }
 
 func filtered(md metadata.Metadata, without func(k, v string) bool) metadata.Metadata {
-	if len(md) == 0 {
-		return nil
-	}
-	out := make(metadata.Metadata, len(md)+1)
+	var out metadata.Metadata
 	for k, v := range md {
 		if !ofTheWire(strings.ToLower(k)) && !without(k, v) {
+			if out == nil {
+				out = make(metadata.Metadata, len(md)+1)
+			}
 			out[textproto.CanonicalMIMEHeaderKey(k)] = v
 		}
 	}

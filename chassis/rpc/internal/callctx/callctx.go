@@ -359,6 +359,16 @@ func (c *Context) Metadata() metadata.Metadata {
 	return c.meta
 }
 
+// Came is what copied makes of the metadata that came with the call; the trace needn't be among them. copied must not keep them.
+func (c *Context) Came(copied func(metadata.Metadata) metadata.Metadata) metadata.Metadata {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.meta) == 0 {
+		return nil
+	}
+	return copied(c.meta)
+}
+
 // Get is what came with the call under a canonical key, other than the trace.
 func (c *Context) Get(key string) string {
 	c.mu.Lock()
