@@ -76,6 +76,9 @@ func arriving(md metadata.Metadata) metadata.Metadata {
 }
 
 func filtered(md metadata.Metadata, without func(k, v string) bool) metadata.Metadata {
+	if len(md) == 0 {
+		return nil
+	}
 	var out metadata.Metadata
 	for k, v := range md {
 		if !ofTheWire(strings.ToLower(k)) && !without(k, v) {
