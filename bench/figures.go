@@ -51,6 +51,11 @@ func (r results) figures() []stat.Figure {
 	add("direct_on_copied", copied.CPU, "ns")
 	add("direct_on_copied_allocations", copied.Allocs, "allocations")
 	add("direct_bare", bare.CPU, "ns")
+	if scale := r.toReference(); scale > 0 {
+		add("direct_on_at_reference", on.CPU*scale, "ns")
+		add("direct_on_copied_at_reference", copied.CPU*scale, "ns")
+		add("direct_bare_at_reference", bare.CPU*scale, "ns")
+	}
 	if r.calls != nil {
 		micro := calls("go-micro-grpc", 1).us * 1000
 		add("direct_vs_micro_grpc", micro/on.CPU, "ratio")

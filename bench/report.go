@@ -86,12 +86,29 @@ func printStreams(w io.Writer, r results) error {
 }
 
 func printDirect(w io.Writer, r results) error {
-	rows := [][]string{{"mode", "ns", "CPU ns", "allocations", "bytes"}}
+	rows := [][]string{{"mode", "ns", "CPU ns", "at reference", "allocations", "bytes"}}
 	for _, m := range modes() {
-		e := r.cost(m.name)
-		rows = append(rows, []string{m.name, stat.Number(e.Wall), stat.Number(e.CPU), stat.Number(e.Allocs), stat.Number(e.Bytes)})
+		e, atReference := r.cost(m.name), "-"
+		if scale := r.toReference(); scale > 0 {
+			atReference = stat.Number(e.CPU * scale)
+		}
+		rows = append(rows, []string{m.name, stat.Number(e.Wall), stat.Number(e.CPU), atReference, stat.Number(e.Allocs), stat.Number(e.Bytes)})
 	}
 	return stat.Table(w, "Direct calls, one after the other (on: trace, metrics, deadline, validation, retry budget; bare: the default deadline, validation, retry budget)", rows)
+}
+
+// referenceGRPC is the processor time in microseconds of a call of raw grpc-go, both sides, 128 at once, on the machine that the bounds
+// of a direct call were set on.
+const referenceGRPC = 46
+
+// toReference is by what a processor time of this run is multiplied to say what it were on the reference machine, as far as raw grpc-go in the
+// same run tells how fast this one is; 0 when it was not run.
+func (r results) toReference() float64 {
+	us := medianOf("grpc-go", r.calls["grpc-go"][128]).us
+	if us == 0 {
+		return 0
+	}
+	return referenceGRPC / us
 }
 
 func (r results) cost(mode string) each {

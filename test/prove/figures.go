@@ -112,6 +112,9 @@ func speed() []bound {
 		{"direct_on_copied", 0, many}, // ns
 		{"direct_on_copied_allocations", 0, 8},
 		{"direct_bare", 0, 400}, // ns
+		{"direct_on_at_reference", 0, many},
+		{"direct_on_copied_at_reference", 0, many},
+		{"direct_bare_at_reference", 0, many}, // ns; what was measured is what is bounded
 		{"direct_vs_micro_grpc", 100, many},
 		{"growth_8_modules_direct", 0, many}, // us
 		{"growth_8_modules_lane", 0, many},   // us
