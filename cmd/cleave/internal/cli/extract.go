@@ -25,7 +25,7 @@ import (
 type starter = func(context.Context) (<-chan error, error)
 
 func (a *app) extract() *cobra.Command {
-	var to string
+	var to, tokenFile string
 	var manual bool
 	c := &cobra.Command{
 		Use: "extract MODULE", Short: "Take a module out of its host, while it runs, into a process of its own", GroupID: "move",
@@ -43,12 +43,13 @@ new process goes on when this command ends; its output is in DATA/hosts/HOST.log
 				if manual {
 					return nil
 				}
-				return func(context.Context) (<-chan error, error) { return a.spawn(s, args[0], name) }
+				return func(context.Context) (<-chan error, error) { return a.spawn(s, args[0], name, tokenFile) }
 			})
 		},
 	}
 	c.Flags().StringVar(&to, "to", "", "name of the new host; default the module's")
 	c.Flags().BoolVar(&manual, "manual", false, "start nothing: the host is there, or someone else starts it")
+	c.Flags().StringVar(&tokenFile, "host-token-file", "", "file that holds the new host's Consul token; default, with --mesh, what `cleave mesh bootstrap` has left for the module under --data-dir; else this command's")
 	moveFlags(c)
 	return c
 }
@@ -131,9 +132,12 @@ func author() string {
 }
 
 // spawn starts a host with one module as a process that outlives this one. Its settings go by the environment, which nobody else can read.
-func (a *app) spawn(s settings, module, name string) (<-chan error, error) {
+func (a *app) spawn(s settings, module, name, tokenFile string) (<-chan error, error) {
+	token, err := hostToken(s, module, tokenFile)
+	if err != nil {
+		return nil, err
+	}
 	if s.Broker == embedded {
-		var err error
 		if s.Broker, err = embeddedBroker(s); err != nil {
 			return nil, err
 		}
@@ -157,7 +161,7 @@ func (a *app) spawn(s settings, module, name string) (<-chan error, error) {
 	defer func() { _ = log.Close() }()                               // the new process has it
 	cmd := exec.Command(self, "run", "--modules", module, "--leave") //nolint:gosec,noctx // itself; and it is to go on when ctx ends
 	cmd.Env = append(os.Environ(),
-		"CLEAVE_HOST="+name, "CLEAVE_REGISTRY="+s.Registry, "CLEAVE_CONSUL_ADDR="+s.Consul.Addr, "CLEAVE_CONSUL_TOKEN="+s.Consul.Token,
+		"CLEAVE_HOST="+name, "CLEAVE_REGISTRY="+s.Registry, "CLEAVE_CONSUL_ADDR="+s.Consul.Addr, "CLEAVE_CONSUL_TOKEN="+token,
 		"CLEAVE_MDNS_DOMAIN="+s.MDNS.Domain, "CLEAVE_BROKER="+s.Broker, "CLEAVE_DATA_DIR="+dir, "CLEAVE_DATA_URL="+s.Data.URL,
 		"CLEAVE_CONSUL_GRPC="+s.Consul.GRPC, "CLEAVE_MESH="+strconv.FormatBool(s.Mesh),
 	)

@@ -40,6 +40,25 @@ func ownToken(s *settings, name string) {
 	}
 }
 
+// hostToken is the token of a host that this command starts for a module. In the mesh this command's own is good for another identity: the module's
+// is in the file, or where bootstrap has left it.
+func hostToken(s settings, module, file string) (string, error) {
+	if file == "" {
+		if !s.Mesh {
+			return s.Consul.Token, nil
+		}
+		file = filepath.Join(tokenDir(s), module)
+		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+			return s.Consul.Token, nil // without ACLs there are none
+		}
+	}
+	b, err := os.ReadFile(file) //nolint:gosec // the operator names it, or it is in the folder of the data
+	if err != nil {
+		return "", usagef("the new host's token: %w", err)
+	}
+	return strings.TrimSpace(string(b)), nil
+}
+
 // join readies Consul for `up`, which has a machine to itself, when it was given no token: bootstrap does nothing that is done already.
 func (a *app) join(ctx context.Context, s *settings, log *slog.Logger, what serving) error {
 	if !s.Mesh || s.Consul.Token != "" {
