@@ -128,10 +128,10 @@ func (a *Active) Streamed() {
 	a.span.Stream = true
 }
 
-// Link says that the span works for another one, of another trace. It keeps at most 32.
+// Link says that the span works for another one, of another trace: one of its own trace is no link. It keeps at most 32.
 func (a *Active) Link(header string) {
 	sc := parse(header)
-	if a == nil || !sc.IsValid() {
+	if a == nil || !sc.IsValid() || sc.TraceID() == a.sc.TraceID() {
 		return
 	}
 	a.mu.Lock()

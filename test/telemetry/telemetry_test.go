@@ -17,25 +17,26 @@ import (
 	"github.com/cleavehq/cleave/test/harness"
 )
 
-// shop is three processes over Consul and NATS: the gateway, a host that has the broker, and one that has what an order needs of others.
+// shop is three processes over Consul and NATS: the gateway, a host that has the broker, and one that has some of the modules.
 type shop struct {
 	*harness.Client
 	bin    string
 	consul *harness.Consul
 	flags  []string
+	second *harness.Process
+	again  []string // starts the second host again
 }
 
-func start(t *testing.T) *shop {
+// start starts a shop whose second host has these modules, and has more in its environment.
+func start(t *testing.T, modules []string, env ...string) *shop {
 	t.Helper()
 	var bin harness.Bin
 	t.Cleanup(bin.Remove)
 	s := &shop{bin: bin.Build(t), consul: harness.StartConsul(t)}
 	s.flags = []string{"--registry", "consul", "--consul-addr", s.consul.Addr}
 	dir := t.TempDir()
-	run := func(args ...string) *harness.Process {
-		return harness.Start(t, nil, s.bin, slices.Concat(args, s.flags)...)
-	}
-	first := run("run", "--modules", "catalog,pricing,cart,order,customer,fulfilment,webhook", "--host", "first", "--broker", "embedded", "--data-dir", dir)
+	others := slices.DeleteFunc(harness.Modules(), func(m string) bool { return slices.Contains(modules, m) })
+	first := s.run(t, nil, "run", "--modules", strings.Join(others, ","), "--host", "first", "--broker", "embedded", "--data-dir", dir)
 	var note struct {
 		Broker string `json:"broker"`
 	}
@@ -46,22 +47,34 @@ func start(t *testing.T) *shop {
 		b, err := os.ReadFile(filepath.Join(dir, "hosts", "first.json"))
 		return err == nil && json.Unmarshal(b, &note) == nil
 	})
-	run("run", "--modules", "inventory,payment,notification", "--host", "second", "--broker", note.Broker, "--data-dir", dir)
+	s.again = []string{"run", "--modules", strings.Join(modules, ","), "--host", "second", "--broker", note.Broker, "--data-dir", dir}
+	s.second = s.run(t, env, s.again...)
 	addr := harness.FreeAddr(t)
-	run("gateway", "--listen", addr)
+	s.run(t, nil, "gateway", "--listen", addr)
 	s.Client = harness.NewClient(addr)
 	s.Key = harness.NewKey(t, s.bin, s.flags...)
 	harness.Eventually(t, time.Minute, "the gateway routes to every module", func() bool {
 		return s.Ready(t.Context(), "/v1/products", "/v1/stock", "/v1/orders", "/v1/payments")
 	})
+	harness.Eventually(t, time.Minute, "the gateway knows what a buyer needs", func() bool {
+		var api struct{ Paths map[string]any }
+		status, err := s.Do(t.Context(), http.MethodGet, "/openapi.json", nil, &api)
+		return err == nil && status == http.StatusOK && api.Paths["/v1/carts"] != nil
+	})
 	s.must(t, "shop", "import", "--sample")
 	return s
 }
 
-// must runs a command to its end, and returns what it said.
-func (s *shop) must(t testing.TB, args ...string) string {
+// run starts a command on the shop's registry.
+func (s *shop) run(t *testing.T, env []string, args ...string) *harness.Process {
 	t.Helper()
-	p := harness.Start(t, nil, s.bin, slices.Concat(args, s.flags)...)
+	return harness.Start(t, env, s.bin, slices.Concat(args, s.flags)...)
+}
+
+// must runs a command to its end, and returns what it said.
+func (s *shop) must(t *testing.T, args ...string) string {
+	t.Helper()
+	p := s.run(t, nil, args...)
 	if code := p.Wait(time.Minute); code != 0 {
 		t.Fatalf("cleave %q: exit code %d:\n%s", args, code, p.Output())
 	}
@@ -72,6 +85,15 @@ const trace = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 // order buys something in a trace of its own.
 func (s *shop) order(t *testing.T) {
+	t.Helper()
+	var o struct{ State string }
+	if status, err := s.Send(s.purchase(t), &o); err != nil || status != http.StatusOK || o.State != "ORDER_STATE_PAID" {
+		t.Fatalf("order: status %d, %+v, %v", status, o, err)
+	}
+}
+
+// purchase is a request for an order, in the trace.
+func (s *shop) purchase(t *testing.T) *http.Request {
 	t.Helper()
 	_, sku, _, _ := s.InStock(t)
 	body, err := json.Marshal(map[string]any{
@@ -87,16 +109,13 @@ func (s *shop) order(t *testing.T) {
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Traceparent", "00-"+trace+"-00f067aa0ba902b7-01")
-	var o struct{ State string }
-	if status, err := s.Send(req, &o); err != nil || status != http.StatusOK || o.State != "ORDER_STATE_PAID" {
-		t.Fatalf("order: status %d, %+v, %v", status, o, err)
-	}
+	return req
 }
 
 // One trace has all that was done for an order: by the gateway, the modules that were called, their databases, and those that heard of it
 // later.
 func TestAnOrderIsOneTrace(t *testing.T) {
-	s := start(t)
+	s := start(t, []string{"inventory", "payment", "notification"})
 	s.order(t)
 	wants := map[string]string{ // service and name; how many processes that is doesn't matter
 		"gateway POST /v1/orders": "server", "order Order.CreateOrder": "server", "gateway Order.CreateOrder": "client",

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/cleavehq/cleave/chassis/problem"
+	"github.com/cleavehq/cleave/chassis/telemetry"
 	"github.com/cleavehq/cleave/services/order/internal/saga"
 	"github.com/cleavehq/cleave/services/order/internal/sale"
 )
@@ -192,7 +193,7 @@ func (s *Service) draft(ctx context.Context, r Request, cart Cart) (sale.Order, 
 	o := sale.Order{
 		ID: w.ID, RequestID: r.RequestID, Fingerprint: r.fingerprint(), CartID: r.CartID, CustomerID: cart.CustomerID, Email: r.Email,
 		Address: r.Address, Lines: q.Lines, QuoteID: q.ID, Coupon: q.Coupon,
-		Subtotal: q.Subtotal, Discount: q.Discount, Tax: q.Tax, Total: q.Total,
+		Subtotal: q.Subtotal, Discount: q.Discount, Tax: q.Tax, Total: q.Total, Trace: telemetry.Traceparent(ctx),
 	}
 	o.Open(s.now(), s.cfg.Driver.ClaimFor())
 	return o, nil

@@ -126,6 +126,7 @@ func (r *run) do(ctx context.Context, o *sale.Order, step func(context.Context, 
 	defer cancel()
 	ctx, span := telemetry.Start(ctx, "saga "+stepOf(o), telemetry.Internal)
 	span.Set("order.state", string(o.State))
+	span.Link(o.Trace) // a refund, or a request that was sent again, has a trace of its own
 	err := step(ctx, o)
 	span.Done(err)
 	return err

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cleavehq/cleave/chassis/problem"
+	"github.com/cleavehq/cleave/chassis/telemetry"
 	"github.com/cleavehq/cleave/services/order/internal/sale"
 )
 
@@ -48,6 +49,8 @@ func (d *Driver) Sweep(ctx context.Context) (int, error) {
 				return nil // another was quicker
 			}
 			claimed.Add(1)
+			ctx, span := telemetry.TracerOf(ctx).Join(ctx, o.Trace, "resume an order", telemetry.Internal) // whoever began it may be dead
+			defer span.Done(nil)
 			_ = d.Drive(ctx, o, sale.Token{}) // it is in the log, and in the row
 			return nil
 		})

@@ -40,6 +40,8 @@ type Order struct {
 	// Holds is what the order may hold at other modules, as far as is known.
 	Holds            Holds
 	Created, Updated time.Time
+	// Trace is the traceparent of the request that made the order, or empty: whoever drives the order later goes on in it, or links to it.
+	Trace string
 
 	// Version of the row that it was read from; a write of another version is refused.
 	Version int64

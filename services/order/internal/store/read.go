@@ -127,7 +127,7 @@ func heads(ctx context.Context, q querier, end string, args ...any) (orders []sa
 		SELECT id, request_id, fingerprint, cart_id, customer_id, state, cancel_code, cancel_reason, cancel_message, promised, payment_id, quote_id,
 			coupon_code, currency, subtotal_minor, discount_minor, tax_minor, total_minor, captured_minor, refunded_minor, email, ship_name,
 			ship_line1, ship_line2, ship_city, ship_postal_code, ship_country, holds_stock, holds_coupon, holds_payment, epoch, claim_until,
-			next_at, attempts, last_error, sequence, version, create_time, update_time
+			next_at, attempts, last_error, sequence, version, create_time, update_time, trace
 		FROM orders `+end, args...)
 	if err != nil {
 		return nil, err
@@ -155,7 +155,7 @@ func head(rows *sql.Rows) (o sale.Order, err error) {
 	if err := rows.Scan(&o.ID, &request, &o.Fingerprint, &o.CartID, &o.CustomerID, &state, &code, &o.Why.Reason, &o.Why.Message, &promised,
 		&o.PaymentID, &o.QuoteID, &o.Coupon, &currency, &subtotal, &discount, &tax, &total, &captured, &refunded, &o.Email, &a.Name, &a.Line1,
 		&a.Line2, &a.City, &a.PostalCode, &a.Country, &stock, &coupon, &payment, &o.Epoch, &until, &next, &o.Attempts, &o.LastError, &o.Sequence,
-		&o.Version, &created, &updated); err != nil {
+		&o.Version, &created, &updated, &o.Trace); err != nil {
 		return sale.Order{}, err
 	}
 	o.RequestID, o.State, o.Promised = request.String, sale.State(state), promised == 1

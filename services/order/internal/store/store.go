@@ -90,15 +90,15 @@ func insert(ctx context.Context, tx *sql.Tx, o *sale.Order) (taken bool, err err
 		INSERT INTO orders (id, request_id, fingerprint, cart_id, live_cart_id, customer_id, state, cancel_code, cancel_reason, cancel_message,
 			promised, payment_id, quote_id, coupon_code, currency, subtotal_minor, discount_minor, tax_minor, total_minor, captured_minor,
 			refunded_minor, email, ship_name, ship_line1, ship_line2, ship_city, ship_postal_code, ship_country, holds_stock, holds_coupon,
-			holds_payment, epoch, claim_until, next_at, attempts, last_error, sequence, version, create_time, update_time)
+			holds_payment, epoch, claim_until, next_at, attempts, last_error, sequence, version, create_time, update_time, trace)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, 0, '', '', 0, '', $8, $9, $10, $11, $12, $13, $14, 0, 0, $15, $16, $17, $18, $19, $20, $21,
-			$22, $23, $24, $25, $26, $27, 0, '', $28, 1, $29, $30)
+			$22, $23, $24, $25, $26, $27, 0, '', $28, 1, $29, $30, $31)
 		ON CONFLICT DO NOTHING`,
 		o.ID, sql.NullString{String: o.RequestID, Valid: o.RequestID != ""}, o.Fingerprint, o.CartID, o.CartID, o.CustomerID, string(o.State),
 		o.QuoteID, o.Coupon, o.Total.Currency, o.Subtotal.Minor, o.Discount.Minor, o.Tax.Minor, o.Total.Minor,
 		o.Email, a.Name, a.Line1, a.Line2, a.City, a.PostalCode, a.Country,
 		bit(o.Holds.Stock), bit(o.Holds.Coupon), bit(o.Holds.Payment), o.Epoch, micros(o.Until), micros(o.Next), o.Sequence,
-		micros(o.Created), micros(o.Updated))
+		micros(o.Created), micros(o.Updated), o.Trace)
 	if err != nil {
 		return false, fmt.Errorf("insert order: %w", err)
 	}
