@@ -9,6 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"modernc.org/sqlite"
+
+	"github.com/cleavehq/cleave/chassis/problem"
 )
 
 // OnCommit calls fn after every transaction that [Tx] commits on db, until stop is called; fn must not block. db is one that [Open] opened:
@@ -70,6 +72,9 @@ func (d *openedDriver) tell() {
 	}
 }
 
+// ReasonAway is the reason of UNAVAILABLE when no connection to the database can be opened.
+const ReasonAway = "DATABASE_UNAVAILABLE"
+
 // connector opens connections for one *sql.DB.
 type connector struct {
 	open   func(ctx context.Context) (driver.Conn, error)
@@ -78,6 +83,9 @@ type connector struct {
 
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := c.open(ctx)
+	if err != nil && ctx.Err() == nil {
+		err = problem.Unavailable(ReasonAway, "the database can't be reached").Because(err)
+	}
 	if err != nil {
 		return nil, err
 	}

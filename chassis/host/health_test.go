@@ -2,10 +2,6 @@ package host
 
 import (
 	"context"
-	"io"
-	"net"
-	"net/url"
-	"sync"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -16,82 +12,11 @@ import (
 	"github.com/cleavehq/cleave/chassis/health"
 )
 
-// proxy is a way to a server that can be cut.
-type proxy struct {
-	ln  net.Listener
-	to  string
-	mu  sync.Mutex
-	cut bool
-	all []net.Conn
-}
-
-func newProxy(t *testing.T, to string) *proxy {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &proxy{ln: ln, to: to}
-	t.Cleanup(func() {
-		_ = ln.Close()
-		p.set(true)
-	})
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			p.join(c)
-		}
-	}()
-	return p
-}
-
-func (p *proxy) join(c net.Conn) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.cut {
-		_ = c.Close()
-		return
-	}
-	s, err := net.Dial("tcp", p.to)
-	if err != nil {
-		_ = c.Close()
-		return
-	}
-	p.all = append(p.all, c, s)
-	for _, pair := range [][2]net.Conn{{c, s}, {s, c}} {
-		go func() {
-			_, _ = io.Copy(pair[0], pair[1])
-			_ = pair[0].Close()
-		}()
-	}
-}
-
-// set cuts every connection, and takes none until it is set back.
-func (p *proxy) set(cut bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.cut = cut
-	if cut {
-		for _, c := range p.all {
-			_ = c.Close()
-		}
-		p.all = nil
-	}
-}
-
 // A module whose PostgreSQL goes away is not ready, says so to Consul, and is ready again when it is back.
 func TestADatabaseGoesAway(t *testing.T) {
-	u, err := url.Parse(datatest.PostgresURL(t, "shelf"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	way := newProxy(t, u.Host)
-	u.Host = way.ln.Addr().String()
+	way, url := datatest.Through(t, datatest.PostgresURL(t, "shelf"))
 	c := config(t, module("shelf", nil))
-	c.DataURL, c.Health, c.LeaveUnready = u.String(), &health.Process{}, true
+	c.DataURL, c.Health, c.LeaveUnready = url, &health.Process{}, true
 	h, err := New(c)
 	if err != nil {
 		t.Fatal(err)
@@ -117,8 +42,8 @@ func TestADatabaseGoesAway(t *testing.T) {
 		}
 	}
 	eventually(t, "it is ready", state(true))
-	way.set(true)
+	way.Cut(true)
 	eventually(t, "it is not ready without its database", state(false))
-	way.set(false)
+	way.Cut(false)
 	eventually(t, "it is ready again", state(true))
 }
