@@ -28,6 +28,9 @@ type InjectorConfig struct {
 	Metrics prometheus.Registerer
 	// Abort cuts the connection by which a call came, and says whether it did: rpc.Abort. Nil: an abort is an error.
 	Abort func(ctx context.Context) bool
+	// Over is told when a fault that was in force has expired or was removed: what it made others believe of a service, such as circuits that it has
+	// opened, can be forgotten. It must not block; may be nil.
+	Over func()
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 }
@@ -142,11 +145,14 @@ func (i *Injector) put(ctx context.Context) (expired []Rule, next time.Duration)
 	} else {
 		i.rules.Store(&live)
 	}
-	i.log(ctx, before, live)
+	if i.log(ctx, before, live) && i.c.Over != nil {
+		i.c.Over()
+	}
 	return expired, max(next, time.Millisecond)
 }
 
-func (i *Injector) log(ctx context.Context, before *[]Rule, after []Rule) {
+// log tells what has begun and what is over, and says whether anything is.
+func (i *Injector) log(ctx context.Context, before *[]Rule, after []Rule) (over bool) {
 	var was []Rule
 	if before != nil {
 		was = *before
@@ -161,9 +167,11 @@ func (i *Injector) log(ctx context.Context, before *[]Rule, after []Rule) {
 	}
 	for _, r := range was {
 		if !in(after, r.ID) {
+			over = true
 			i.c.Log.WarnContext(ctx, "a fault is over", "fault", r.ID, "what", r.String())
 		}
 	}
+	return over
 }
 
 // Active are the rules in force, the oldest first.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -154,6 +155,23 @@ func (c *guarded) Stream(ctx context.Context, req client.Request, opts ...client
 // failed says whether an error counts. When the caller went away it doesn't: a permit can't be given back without a verdict.
 func (r *Client) failed(ctx context.Context, err error) bool {
 	return err != nil && r.c.Failed(err) && !errors.Is(ctx.Err(), context.Canceled)
+}
+
+// Reset begins every circuit anew, closed and with nothing counted: for when it is known that what they have seen is over. Calls that are under way count
+// for those before.
+func (r *Client) Reset() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	next := maps.Clone(*r.guards.Load())
+	for id, old := range next {
+		if old.circuit == nil {
+			continue
+		}
+		g := *old
+		g.circuit = r.circuit(id, g.settings.Breaker.Value)
+		next[id] = &g
+	}
+	r.guards.Store(&next)
 }
 
 // Circuit is the state of one method's circuit.

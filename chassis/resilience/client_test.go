@@ -92,6 +92,33 @@ func TestTheCircuitOpensAndCloses(t *testing.T) {
 	}
 }
 
+// A circuit that is reset takes calls at once, and counts from nothing: the failures before are not held against the successes after.
+func TestACircuitIsReset(t *testing.T) {
+	fail := true
+	r, call := guard(t, resilience.ClientConfig{MinCalls: 10}, func(context.Context) error {
+		if fail {
+			return problem.Unavailable("GONE", "gone")
+		}
+		return nil
+	})
+	for range 12 {
+		_ = call("Shop.Get")
+	}
+	if err := call("Shop.Get"); reason(err) != resilience.ReasonCircuitOpen {
+		t.Fatalf("after twelve failures: %v", err)
+	}
+	for range 9 {
+		_ = call("Shop.List") // not open, and full of failures
+	}
+	fail = false
+	r.Reset()
+	for range 12 {
+		if err := errors.Join(call("Shop.Get"), call("Shop.List")); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestWhatDoesNotOpenTheCircuit(t *testing.T) {
 	for name, err := range map[string]error{
 		"the caller's fault": problem.NotFound("NO_PRODUCT", "no such product"),

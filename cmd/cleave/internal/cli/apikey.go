@@ -14,8 +14,6 @@ import (
 	"github.com/cleavehq/cleave/chassis/kv"
 )
 
-const storeWait = 10 * time.Second
-
 func (a *app) apikey() *cobra.Command {
 	c := &cobra.Command{
 		Use: "apikey", Short: "Give callers of the gateway keys, and take them away", GroupID: "edge", Args: exactly(cobra.NoArgs),
@@ -28,20 +26,7 @@ under cleave/gateway/keys/ in Consul, when that is the registry, else in gateway
 	return c
 }
 
-// withEdge opens a store of what operators write for the gateways.
-func (a *app) withEdge(c *cobra.Command, what string, fn func(context.Context, settings, kv.Store) error) error {
-	s, _, err := a.settings(c)
-	if err != nil {
-		return err
-	}
-	store, err := edgeStore(s, what)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(c.Context(), storeWait)
-	defer cancel()
-	return fn(ctx, s, store)
-}
+func apiKeys() documents { return documents{open: edgeStore(keyDocuments)} }
 
 func (a *app) createKey() *cobra.Command {
 	var scopes []string
@@ -53,7 +38,7 @@ func (a *app) createKey() *cobra.Command {
 revoke the first.`,
 		Example: "  cleave apikey create warehouse --scope fulfilment.read --scope fulfilment.write --expires 8760h",
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.withEdge(c, keyDocuments, func(ctx context.Context, s settings, store kv.Store) error {
+			return a.with(c, apiKeys(), func(ctx context.Context, s settings, store kv.Store) error {
 				now := time.Now()
 				var expires time.Time
 				if life != 0 {
@@ -69,14 +54,14 @@ revoke the first.`,
 				}
 				all, err := store.Read(ctx)
 				if err != nil {
-					return &codedError{exitUnreachable, err}
+					return err
 				}
 				living := slices.DeleteFunc(apikey.Keys(all), func(o apikey.Key) bool { return o.Name != k.Name || !o.Alive(now) })
 				if len(living) >= apikey.MaxPerName {
 					return usagef("%s has %d keys already; revoke one, such as %s", k.Name, len(living), living[0].ID)
 				}
 				if err := putKey(ctx, store, k); err != nil {
-					return &codedError{exitUnreachable, err}
+					return err
 				}
 				if s.Output == "json" {
 					return a.json(struct {
@@ -100,10 +85,10 @@ func (a *app) listKeys() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the keys", Args: exactly(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.withEdge(c, keyDocuments, func(ctx context.Context, s settings, store kv.Store) error {
+			return a.with(c, apiKeys(), func(ctx context.Context, s settings, store kv.Store) error {
 				all, err := store.Read(ctx)
 				if err != nil {
-					return &codedError{exitUnreachable, err}
+					return err
 				}
 				keys := apikey.Keys(all)
 				if s.Output == "json" {
@@ -136,10 +121,10 @@ func (a *app) revokeKey() *cobra.Command {
 	return &cobra.Command{
 		Use: "revoke ID", Short: "End a key for good", Args: exactly(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.withEdge(c, keyDocuments, func(ctx context.Context, _ settings, store kv.Store) error {
+			return a.with(c, apiKeys(), func(ctx context.Context, _ settings, store kv.Store) error {
 				all, err := store.Read(ctx)
 				if err != nil {
-					return &codedError{exitUnreachable, err}
+					return err
 				}
 				k, err := apikey.Parse(all[args[0]])
 				if err != nil {

@@ -29,24 +29,19 @@ const (
 	hookDocuments   = "hooks"
 )
 
-func edgeStore(s settings, what string) (kv.Store, error) {
-	if s.Registry != registryConsul {
-		return kv.NewFile(filepath.Join(s.Data.Dir, "gateway-"+what+".json")), nil
+func edgeStore(what string) func(settings) (kv.Store, error) {
+	return func(s settings) (kv.Store, error) {
+		return documentStore(s, "cleave/gateway/"+what, "gateway-"+what+".json")
 	}
-	c, err := consulClient(s)
-	if err != nil {
-		return nil, err
-	}
-	return kv.NewConsul(c, "cleave/gateway/"+what), nil
 }
 
 // edge completes the configuration of a gateway with who may call it.
 func edge(s settings, calls client.Client, c api.Config) (api.Config, error) {
 	var errs [4]error
 	c.TLS, errs[2] = serverTLS(s.TLS.Cert, s.TLS.Key, s.TLS.ClientCA)
-	c.Keys, errs[0] = edgeStore(s, keyDocuments)
-	c.Overrides, errs[1] = edgeStore(s, policyDocuments)
-	c.Hooks, errs[3] = edgeStore(s, hookDocuments)
+	c.Keys, errs[0] = edgeStore(keyDocuments)(s)
+	c.Overrides, errs[1] = edgeStore(policyDocuments)(s)
+	c.Hooks, errs[3] = edgeStore(hookDocuments)(s)
 	c.Origins = s.CORS.Origins
 	c.HTTP3 = s.HTTP3
 	c.Issuers = []api.Issuer{{
@@ -95,7 +90,7 @@ func adminKeyFile(s settings) string { return filepath.Join(s.Data.Dir, "admin.k
 
 // adminKey makes that key, unless there is one that is good.
 func adminKey(ctx context.Context, s settings, log *slog.Logger) error {
-	store, err := edgeStore(s, keyDocuments)
+	store, err := edgeStore(keyDocuments)(s)
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -30,18 +29,11 @@ func faultFlag(f *pflag.FlagSet) {
 
 // faultStore is where faults are: in Consul under cleave/faults/, else in a file beside the data.
 func faultStore(s settings) (kv.Store, error) {
-	if s.Registry != registryConsul {
-		return kv.NewFile(filepath.Join(s.Data.Dir, "faults.json")), nil
-	}
-	c, err := consulClient(s)
-	if err != nil {
-		return nil, err
-	}
-	return kv.NewConsul(c, "cleave/faults"), nil
+	return documentStore(s, "cleave/faults", "faults.json")
 }
 
 // injector follows the faults until the parts are closed; nil where the operator doesn't allow them.
-func (p *parts) injector(ctx context.Context, s settings, log *slog.Logger, metrics *prometheus.Registry, own *admin.Server) (*fault.Injector, error) {
+func (p *parts) injector(ctx context.Context, s settings, log *slog.Logger, metrics *prometheus.Registry, own *admin.Server, over func()) (*fault.Injector, error) {
 	if !s.AllowFaults {
 		own.Handle("GET /faults", (*fault.Injector)(nil))
 		return nil, nil //nolint:nilnil // a nil one does nothing
@@ -50,7 +42,7 @@ func (p *parts) injector(ctx context.Context, s settings, log *slog.Logger, metr
 	if err != nil {
 		return nil, err
 	}
-	i, err := fault.NewInjector(fault.InjectorConfig{Log: log, Metrics: metrics, Abort: rpc.Abort})
+	i, err := fault.NewInjector(fault.InjectorConfig{Log: log, Metrics: metrics, Abort: rpc.Abort, Over: over})
 	if err != nil {
 		return nil, err
 	}
@@ -86,21 +78,6 @@ else in faults.json beside the data.`,
 	c.PersistentFlags().String("data-dir", defaults().Data.Dir, "folder of the hosts' data, where the faults are without Consul")
 	c.AddCommand(a.faultAdd(), a.faultList(), a.faultRemove())
 	return c
-}
-
-// withFaults opens the store of the faults.
-func (a *app) withFaults(c *cobra.Command, fn func(context.Context, settings, kv.Store) error) error {
-	s, _, err := a.settings(c)
-	if err != nil {
-		return err
-	}
-	store, err := faultStore(s)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(c.Context(), storeWait)
-	defer cancel()
-	return fn(ctx, s, store)
 }
 
 func (a *app) faultAdd() *cobra.Command {
@@ -147,9 +124,9 @@ func (a *app) faultAdd() *cobra.Command {
 			if err := r.Check(); err != nil {
 				return &usageError{err}
 			}
-			return a.withFaults(c, func(ctx context.Context, s settings, store kv.Store) error {
+			return a.with(c, documents{open: faultStore}, func(ctx context.Context, s settings, store kv.Store) error {
 				if err := fault.Add(ctx, store, r); err != nil {
-					return &codedError{exitUnreachable, err}
+					return err
 				}
 				return a.faults(s, []fault.Rule{r})
 			})
@@ -244,10 +221,10 @@ func (a *app) faultRemove() *cobra.Command {
 			if all == (len(args) > 0) {
 				return usagef("say which faults, by their id, or --all")
 			}
-			return a.withFaults(c, func(ctx context.Context, _ settings, store kv.Store) error {
+			return a.with(c, documents{open: faultStore}, func(ctx context.Context, _ settings, store kv.Store) error {
 				there, err := store.Read(ctx)
 				if err != nil {
-					return &codedError{exitUnreachable, err}
+					return err
 				}
 				if all {
 					for id := range there {
@@ -259,7 +236,7 @@ func (a *app) faultRemove() *cobra.Command {
 						return usagef("there is no fault %q; cleave fault list has those that are", id)
 					}
 					if err := store.Delete(ctx, id); err != nil {
-						return &codedError{exitUnreachable, err}
+						return err
 					}
 				}
 				return nil

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
-	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -61,17 +60,17 @@ func newGuards(ctx context.Context, s settings, metrics *prometheus.Registry, lo
 
 // resilienceStore is where operators write overrides: in Consul under cleave/resilience/, else in a file beside the data.
 func resilienceStore(s settings) (kv.Store, error) {
-	if s.Registry != registryConsul {
-		return kv.NewFile(filepath.Join(s.Data.Dir, "resilience.json")), nil
-	}
-	c, err := consulClient(s)
-	if err != nil {
-		return nil, err
-	}
-	return kv.NewConsul(c, "cleave/resilience"), nil
+	return documentStore(s, "cleave/resilience", "resilience.json")
 }
 
 func (g *guards) off() bool { return g.client == nil }
+
+// reset forgets what circuits have seen: it was made on purpose, and is over.
+func (g *guards) reset() {
+	if !g.off() {
+		g.client.Reset()
+	}
+}
 
 // follow takes what operators write, until ctx ends.
 func (g *guards) follow(ctx context.Context) error {

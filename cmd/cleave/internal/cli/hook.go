@@ -24,39 +24,30 @@ change at once. A secret is never in them: they name the environment variable or
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.PersistentFlags().String("data-dir", defaults().Data.Dir, "folder of the gateway's data, where the hooks are without Consul")
-	c.AddCommand(a.setHook(), a.listHooks(), a.unsetHook())
+	c.AddCommand(a.setHook(), a.listHooks(), a.unset(hooks(), "unset NAME", "Take a webhook away"))
 	return c
 }
 
+func hooks() documents { return documents{edgeStore(hookDocuments), api.CheckHook} }
+
 func (a *app) setHook() *cobra.Command {
-	return &cobra.Command{
-		Use: "set NAME JSON", Short: "Declare a webhook, or change it", Args: exactly(cobra.ExactArgs(2)),
+	return a.set(hooks(), &cobra.Command{
+		Use: "set NAME JSON", Short: "Declare a webhook, or change it",
 		Long: `set declares a webhook. JSON has topic, the full name of an event that a service declares, and secrets, such as ["env:ERP_SECRET"] or
 ["file:/run/secrets/erp"], one of which signs; and perhaps scheme ("standard", which is the default, or "hmac-sha256"), header (of the signature, with
 hmac-sha256), key_field (where the idempotency key is in the body), ignore_unknown, max_body (bytes) and rate ({"requests": 100, "per": "1s"}).`,
 		Example: `  cleave hook set erp '{"topic": "shop.catalog.v1.ProductChanged", "secrets": ["env:ERP_SECRET"]}'`,
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := api.CheckHook(args[0], []byte(args[1])); err != nil {
-				return usagef("%s: %w", args[0], err)
-			}
-			return a.withEdge(c, hookDocuments, func(ctx context.Context, _ settings, store kv.Store) error {
-				if err := store.Put(ctx, args[0], []byte(args[1])); err != nil {
-					return &codedError{exitUnreachable, err}
-				}
-				return nil
-			})
-		},
-	}
+	})
 }
 
 func (a *app) listHooks() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the webhooks", Args: exactly(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.withEdge(c, hookDocuments, func(ctx context.Context, s settings, store kv.Store) error {
+			return a.with(c, hooks(), func(ctx context.Context, s settings, store kv.Store) error {
 				all, err := store.Read(ctx)
 				if err != nil {
-					return &codedError{exitUnreachable, err}
+					return err
 				}
 				if s.Output == "json" {
 					out := map[string]json.RawMessage{}
@@ -81,20 +72,6 @@ func (a *app) listHooks() *cobra.Command {
 					fmt.Fprintf(w, "%s\t/hooks/%s\t%s\t%s\t%s\n", name, name, h.Topic, strings.Join(h.Secrets, " "), state)
 				}
 				return w.Flush()
-			})
-		},
-	}
-}
-
-func (a *app) unsetHook() *cobra.Command {
-	return &cobra.Command{
-		Use: "unset NAME", Short: "Take a webhook away", Args: exactly(cobra.ExactArgs(1)),
-		RunE: func(c *cobra.Command, args []string) error {
-			return a.withEdge(c, hookDocuments, func(ctx context.Context, _ settings, store kv.Store) error {
-				if err := store.Delete(ctx, args[0]); err != nil {
-					return &codedError{exitUnreachable, err}
-				}
-				return nil
 			})
 		},
 	}

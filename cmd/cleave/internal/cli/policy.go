@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cleavehq/cleave/api"
-	"github.com/cleavehq/cleave/chassis/kv"
 	"github.com/cleavehq/cleave/chassis/schema"
 )
 
@@ -45,13 +44,13 @@ Overrides are JSON documents under cleave/gateway/policy/ in Consul, when that i
 		},
 	}
 	c.PersistentFlags().String("data-dir", defaults().Data.Dir, "folder of the gateway's data, where the overrides are without Consul")
-	c.AddCommand(a.setPolicy(), a.unsetPolicy())
+	c.AddCommand(a.setPolicy(), a.unset(policyOverrides(), "unset METHOD", "Take an override back"))
 	return c
 }
 
 // policies are those of all services whose contract can be read.
 func (se *session) policies(ctx context.Context) ([]api.Policy, error) {
-	store, err := edgeStore(se.s, policyDocuments)
+	store, err := edgeStore(policyDocuments)(se.s)
 	if err != nil {
 		return nil, err
 	}
@@ -114,9 +113,11 @@ func (a *app) policies(list []api.Policy) error {
 	return w.Flush()
 }
 
+func policyOverrides() documents { return documents{edgeStore(policyDocuments), api.CheckOverride} }
+
 func (a *app) setPolicy() *cobra.Command {
-	return &cobra.Command{
-		Use: "set METHOD JSON", Short: "Override the policy of a method, or of a service's methods", Args: exactly(cobra.ExactArgs(2)),
+	return a.set(policyOverrides(), &cobra.Command{
+		Use: "set METHOD JSON", Short: "Override the policy of a method, or of a service's methods",
 		Long: `set writes an override. METHOD is package.Service/Method, package.Service/* for all of a service, or package.Message for the
 topic of an event (expose, public, scopes and rate only). JSON may have expose, public, scopes,
 timeout ("2s"), rate ({"requests": 10, "per": "1s", "scope": "caller"}, or a list of those, scope being caller, route or tenant),
@@ -124,24 +125,5 @@ cache ({"max_age": "5s", "stale_while_revalidate": "30s"}) and mirror ({"version
 have stays as the contract says.`,
 		Example: `  cleave policy set shop.order.v1.Order/CancelOrder '{"expose": false}'` + "\n" +
 			`  cleave policy set 'shop.catalog.v1.Catalog/*' '{"rate": {"requests": 100, "per": "1s"}}'`,
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := api.CheckOverride(args[0], []byte(args[1])); err != nil {
-				return usagef("%s: %w", args[0], err)
-			}
-			return a.withEdge(c, policyDocuments, func(ctx context.Context, _ settings, store kv.Store) error {
-				return store.Put(ctx, args[0], []byte(args[1]))
-			})
-		},
-	}
-}
-
-func (a *app) unsetPolicy() *cobra.Command {
-	return &cobra.Command{
-		Use: "unset METHOD", Short: "Take an override back", Args: exactly(cobra.ExactArgs(1)),
-		RunE: func(c *cobra.Command, args []string) error {
-			return a.withEdge(c, policyDocuments, func(ctx context.Context, _ settings, store kv.Store) error {
-				return store.Delete(ctx, args[0])
-			})
-		},
-	}
+	})
 }

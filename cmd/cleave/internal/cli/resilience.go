@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cleavehq/cleave/api"
-	"github.com/cleavehq/cleave/chassis/kv"
 	"github.com/cleavehq/cleave/chassis/resilience"
 )
 
@@ -30,45 +29,21 @@ Overrides are JSON documents under cleave/resilience/ in Consul, when that is th
 	c.AddCommand(&cobra.Command{
 		Use: "show [METHOD]", Short: "Show those whose name holds METHOD, or all", Args: exactly(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error { return a.showResilience(c, args) },
-	}, a.setResilience(), &cobra.Command{
-		Use: "unset METHOD", Short: "Take an override back", Args: exactly(cobra.ExactArgs(1)),
-		RunE: func(c *cobra.Command, args []string) error {
-			return a.withResilience(c, func(ctx context.Context, store kv.Store) error { return store.Delete(ctx, args[0]) })
-		},
-	})
+	}, a.setResilience(), a.unset(resilienceOverrides(), "unset METHOD", "Take an override back"))
 	return c
 }
 
+func resilienceOverrides() documents { return documents{resilienceStore, resilience.CheckOverride} }
+
 func (a *app) setResilience() *cobra.Command {
-	return &cobra.Command{
-		Use: "set METHOD JSON", Short: "Override the values of a method, or of a service's methods", Args: exactly(cobra.ExactArgs(2)),
+	return a.set(resilienceOverrides(), &cobra.Command{
+		Use: "set METHOD JSON", Short: "Override the values of a method, or of a service's methods",
 		Long: `set writes an override. METHOD is package.Service/Method, or package.Service/* for all of a service. JSON may have timeout ("2s"),
 hedge_after ("50ms"), bulkhead (64), priority ("critical", "normal", "sheddable") and breaker ({"off": true}, or any of failure_percent,
 min_calls, window, open_for); what it doesn't have stays as the contract says.`,
 		Example: `  cleave resilience set shop.payment.v1.Payments/Capture '{"timeout": "2s", "bulkhead": 50}'` + "\n" +
 			`  cleave resilience set 'shop.catalog.v1.Catalog/*' '{"hedge_after": "50ms"}'`,
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := resilience.CheckOverride(args[0], []byte(args[1])); err != nil {
-				return usagef("%s: %w", args[0], err)
-			}
-			return a.withResilience(c, func(ctx context.Context, store kv.Store) error { return store.Put(ctx, args[0], []byte(args[1])) })
-		},
-	}
-}
-
-func (a *app) withResilience(c *cobra.Command, do func(context.Context, kv.Store) error) error {
-	s, _, err := a.settings(c)
-	if err != nil {
-		return err
-	}
-	store, err := resilienceStore(s)
-	if err != nil {
-		return err
-	}
-	if err := do(c.Context(), store); err != nil {
-		return &codedError{exitUnreachable, err}
-	}
-	return nil
+	})
 }
 
 func (a *app) showResilience(c *cobra.Command, args []string) (err error) {

@@ -66,11 +66,11 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 		return err
 	}
 	well := healthPages(own)
-	inject, err := p.injector(ctx, s, log, metrics, own)
+	guard, err := newGuards(ctx, s, metrics, log)
 	if err != nil {
 		return err
 	}
-	guard, err := newGuards(ctx, s, metrics, log)
+	inject, err := p.injector(ctx, s, log, metrics, own, guard.reset)
 	if err != nil {
 		return err
 	}
