@@ -68,8 +68,8 @@ func (c *Consul) Delete(ctx context.Context, name string) error {
 }
 
 // Watch implements Watcher, with blocking queries. While Consul doesn't answer, what fn was given last stays good. When Consul comes back
-// without its data, what it had is put back, as the registry puts back instances: its index counts from the beginning then, which no
-// deletion does, so that what somebody took away stays away. Until it is put back, fn is told nothing.
+// without its data, what it had is put back, as the registry puts back instances: its index counts from the beginning then, so that what
+// somebody took away stays away, also while this process was cut off. Until it is put back, fn is told nothing.
 func (c *Consul) Watch(ctx context.Context, fn func(map[string][]byte)) error {
 	var ask, last uint64 // where to wait from, and the highest index that was seen
 	var known map[string][]byte
@@ -83,7 +83,11 @@ func (c *Consul) Watch(ctx context.Context, fn func(map[string][]byte)) error {
 		case meta.LastIndex < last:
 			// Another Consul, or one that lost its data: ask anew. https://developer.hashicorp.com/consul/api-docs/features/blocking
 			ask = 0
-			if err := c.restore(ctx, known); err != nil && !forbidden(err) { // who may only read takes what there is
+			lost, err := c.lost(ctx, last)
+			if err == nil && lost {
+				err = c.restore(ctx, known)
+			}
+			if err != nil && !forbidden(err) { // who may only read takes what there is
 				_ = pause(ctx, consulAgain)
 				continue
 			}
@@ -97,6 +101,16 @@ func (c *Consul) Watch(ctx context.Context, fn func(map[string][]byte)) error {
 		fn(known)
 	}
 	return ctx.Err()
+}
+
+// lost says that Consul knows nothing as new as an index that it had. The index of a list doesn't say so: it is that of the newest document, or of a
+// deletion, which Consul forgets after 15 minutes (its tombstones). That of a document which isn't there is of the last write to the whole store.
+func (c *Consul) lost(ctx context.Context, last uint64) (bool, error) {
+	_, meta, err := c.kv.Get(c.prefix+"-", (&api.QueryOptions{RequireConsistent: true}).WithContext(ctx))
+	if err != nil {
+		return false, fmt.Errorf("ask Consul how far it is: %w", err)
+	}
+	return meta.LastIndex < last, nil
 }
 
 // restore writes those documents that aren't there. Every process that watches does so; the first one does it. What was written since stays.
