@@ -20,6 +20,8 @@ type ConsulConfig struct {
 	Address string
 	// Token is the ACL token. Empty: CONSUL_HTTP_TOKEN.
 	Token string
+	// API is how Consul is reached otherwise, such as by TLS; nil: api.DefaultConfig. Address and Token go above it. It is copied.
+	API *api.Config
 	// Log gets outages and returns; nil discards.
 	Log *slog.Logger
 	// CheckInterval is how often Consul checks an instance; 0 is 1 s, the least Consul takes. Two failures in a row make
@@ -106,6 +108,10 @@ func NewConsul(conf ConsulConfig) (*Consul, error) {
 // dial makes a client, which connects when it is used, and the function that lets go of its connections.
 func dial(conf ConsulConfig) (*api.Client, func(), error) {
 	c := api.DefaultConfig()
+	if conf.API != nil {
+		own := *conf.API
+		c = &own
+	}
 	if conf.Address != "" {
 		c.Address = conf.Address
 	}

@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/hashicorp/consul/api"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 )
 
 const (
@@ -23,8 +26,10 @@ const (
 type ConsulConfig struct {
 	// Client speaks to the agent.
 	Client *api.Client
-	// GRPC is the gRPC port of a server, host:port (ports.grpc, 8502 as a rule), without TLS: on loopback.
+	// GRPC is the gRPC port of a server, host:port: ports.grpc_tls, 8503 as a rule, with TLS; else ports.grpc, 8502 as a rule, on loopback.
 	GRPC string
+	// TLS is what that port is spoken to with; nil: in the clear.
+	TLS *tls.Config
 	// Token goes with what is asked there: the client's. It needs service:write for the services whose certificates are asked for, and
 	// service:read and node:read for all.
 	Token string
@@ -40,6 +45,7 @@ type ConsulConfig struct {
 type Consul struct {
 	client *api.Client
 	grpc   string
+	creds  credentials.TransportCredentials
 	token  string
 	log    *slog.Logger
 }
@@ -54,7 +60,11 @@ func NewConsul(c ConsulConfig) (*Consul, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Consul{client: c.Client, grpc: c.GRPC, token: c.Token, log: c.Log}, nil
+	creds := insecure.NewCredentials()
+	if c.TLS != nil {
+		creds = credentials.NewTLS(c.TLS)
+	}
+	return &Consul{client: c.Client, grpc: c.GRPC, creds: creds, token: c.Token, log: c.Log}, nil
 }
 
 // Roots implements Source: GET /v1/agent/connect/ca/roots.

@@ -17,7 +17,6 @@ import (
 	"github.com/hashicorp/consul/api"
 	"github.com/hashicorp/consul/proto-public/pbconnectca"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 )
 
@@ -107,7 +106,7 @@ func (c *Consul) sign(ctx context.Context, domain, service string) (tls.Certific
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("make a request for a certificate: %w", err)
 	}
-	conn, err := grpc.NewClient("passthrough:///"+c.grpc, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := grpc.NewClient("passthrough:///"+c.grpc, grpc.WithTransportCredentials(c.creds))
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("connect to Consul's gRPC port: %w", err)
 	}

@@ -13,15 +13,26 @@ node_prefix "" {
   policy = "read"
 }
 
-# Settings, and which module runs where.
+# Settings, which module runs where, what keeps calls from harm, and faults on purpose.
 key_prefix "cleave/config/" {
-  policy = "read"
+  policy = "write"
 }
 key_prefix "cleave/topology/" {
+  policy = "write"
+}
+key_prefix "cleave/resilience/" {
+  policy = "write"
+}
+key_prefix "cleave/faults/" {
   policy = "write"
 }
 
 # The keys and the policies of callers from outside.
 key_prefix "cleave/gateway/" {
+  policy = "write"
+}
+
+# Who changed which setting.
+key_prefix "cleave/config-history/" {
   policy = "write"
 }

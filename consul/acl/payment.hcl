@@ -13,10 +13,16 @@ node_prefix "" {
   policy = "read"
 }
 
-# Settings, and which module runs where.
+# Settings, which module runs where, what keeps calls from harm, and faults on purpose.
 key_prefix "cleave/config/" {
   policy = "read"
 }
 key_prefix "cleave/topology/" {
+  policy = "read"
+}
+key_prefix "cleave/resilience/" {
+  policy = "read"
+}
+key_prefix "cleave/faults/" {
   policy = "read"
 }

@@ -20,9 +20,13 @@ type Consul struct {
 	*Process
 	Addr string // of its HTTP API
 	GRPC string // address of its gRPC port
+	CA   string // file of the authority of its ports; empty without TLS
 	t    testing.TB
 	args []string
 	dir  string // of its data; empty when it keeps none
+
+	scheme string
+	client *http.Client
 }
 
 // StartConsul starts a development agent on free ports of loopback, and waits until it has a leader. It keeps nothing: a restart finds it
@@ -43,32 +47,56 @@ func StartDurableConsul(t testing.TB) *Consul {
 // anything until it is told who.
 func StartClosedConsul(t testing.TB, more ...string) *Consul {
 	t.Helper()
-	out, err := exec.Command("go", "env", "GOMOD").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	mode := []string{"-dev", "-config-file=" + filepath.Join(filepath.Dir(strings.TrimSpace(string(out))), "consul", "agent-acl.hcl")}
+	mode := closed(t)
 	for _, m := range more {
 		mode = append(mode, "-hcl="+m)
 	}
 	return startConsul(t, "", mode...)
 }
 
+func closed(t testing.TB) []string {
+	t.Helper()
+	return []string{"-dev", "-config-file=" + settings(t, "agent-acl.hcl")}
+}
+
+// settings is a file in consul/.
+func settings(t testing.TB, name string) string {
+	t.Helper()
+	out, err := exec.Command("go", "env", "GOMOD").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(filepath.Dir(strings.TrimSpace(string(out))), "consul", name)
+}
+
 func startConsul(t testing.TB, dir string, mode ...string) *Consul {
+	t.Helper()
+	c := &Consul{scheme: "http", client: http.DefaultClient}
+	c.start(t, dir, mode...)
+	return c
+}
+
+func (c *Consul) start(t testing.TB, dir string, mode ...string) {
 	t.Helper()
 	bin := os.Getenv("CLEAVE_TEST_CONSUL")
 	if bin == "" {
 		t.Fatal("CLEAVE_TEST_CONSUL must name a Consul binary; `make test` builds one and sets it")
 	}
 	ports := discoverytest.FreePorts(t, 5)
-	c := &Consul{Addr: loopback(ports[0]), GRPC: loopback(ports[4]), t: t, dir: dir}
+	c.Addr, c.GRPC, c.t, c.dir = loopback(ports[0]), loopback(ports[4]), t, dir
 	c.args = append([]string{bin, "agent"}, mode...)
-	c.args = append(c.args, "-node=test", "-bind=127.0.0.1", "-client=127.0.0.1", "-log-level=warn", "-grpc-tls-port=-1", "-dns-port=-1")
-	for i, name := range []string{"http", "serf-lan", "serf-wan", "server", "grpc"} {
+	c.args = append(c.args, "-node=test", "-bind=127.0.0.1", "-client=127.0.0.1", "-log-level=warn", "-dns-port=-1")
+	names, none := []string{"http", "serf-lan", "serf-wan", "server", "grpc"}, []string{"grpc-tls"}
+	if c.CA != "" {
+		names[0], names[4], none = "https", "grpc-tls", []string{"http", "grpc"}
+	}
+	for i, name := range names {
 		c.args = append(c.args, fmt.Sprintf("-%s-port=%d", name, ports[i]))
 	}
+	for _, name := range none {
+		c.args = append(c.args, "-"+name+"-port=-1")
+	}
 	c.Restart()
-	return c
 }
 
 // Lose deletes the data of a durable server that was killed.
@@ -97,7 +125,7 @@ func (c *Consul) Restart() {
 
 // Get reads a path of Consul's HTTP API.
 func (c *Consul) Get(path string, out any) error {
-	rsp, err := http.Get("http://" + c.Addr + path)
+	rsp, err := c.client.Get(c.scheme + "://" + c.Addr + path)
 	if err != nil {
 		return err
 	}

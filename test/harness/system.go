@@ -51,6 +51,9 @@ func OneProcessAt(t testing.TB, bin string, consul *Consul, addr string, flags .
 	s := &System{t: t, bin: bin, Consul: consul, dataDir: t.TempDir()}
 	if consul != nil {
 		s.common = []string{"--registry", "consul", "--consul-addr", consul.Addr, "--consul-grpc", consul.GRPC}
+		if consul.CA != "" {
+			s.common = append(s.common, "--consul-ca", consul.CA)
+		}
 	} else { // a domain of its own: other shops may run on this machine
 		s.common = []string{"--mdns-domain", "test-" + strconv.FormatInt(time.Now().UnixNano(), 36)}
 	}

@@ -26,7 +26,7 @@ func consulBinary(t testing.TB) string {
 func TestConsulTakesItsConfiguration(t *testing.T) {
 	bin := consulBinary(t)
 	run(t, bin, "validate", "consul/agent.hcl", "consul/server.hcl")
-	run(t, bin, "validate", "consul/agent.hcl", "consul/server.hcl", "consul/agent-acl.hcl")
+	run(t, bin, "validate", "consul/agent.hcl", "consul/server.hcl", "consul/agent-acl.hcl", "consul/agent-tls.hcl")
 
 	// A validator that takes anything would prove nothing.
 	broken := filepath.Join(t.TempDir(), "broken.hcl")
@@ -42,7 +42,7 @@ func TestConsulTakesItsConfiguration(t *testing.T) {
 func TestConsulListensOnLoopbackOnly(t *testing.T) {
 	address := regexp.MustCompile(`(?m)^\s*([a-z_]*addr[a-z_]*)\s*=\s*"([^"]*)"`)
 	found := 0
-	for _, path := range []string{"consul/agent.hcl", "consul/server.hcl", "consul/agent-acl.hcl"} {
+	for _, path := range []string{"consul/agent.hcl", "consul/server.hcl", "consul/agent-acl.hcl", "consul/agent-tls.hcl"} {
 		for _, m := range address.FindAllSubmatch(read(t, path), -1) {
 			found++
 			if string(m[2]) != "127.0.0.1" {

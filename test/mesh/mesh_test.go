@@ -216,7 +216,7 @@ func page(t *testing.T, url string) string {
 // `cleave up --registry consul --mesh` does all of it on one machine: on a Consul that nobody has set up, and again when it comes back.
 func TestUpDoesAllOfIt(t *testing.T) {
 	consul := harness.StartClosedConsul(t)
-	s := harness.OneProcess(t, binary.Build(t), consul, "--mesh", "--direct=false")
+	s := harness.OneProcess(t, binary.Build(t), consul, "--mesh", "--direct=false", "--allow-faults")
 	tell(t, s)
 	dir := filepath.Join(s.DataDir(), "consul", "tokens")
 	private(t, dir)
@@ -225,6 +225,62 @@ func TestUpDoesAllOfIt(t *testing.T) {
 		"--consul-token-file", filepath.Join(dir, "cleave-cli"), "payment", "Payment.ListPayments", "{}").Output()
 	if err != nil || !json.Valid(out) {
 		t.Errorf("%s, %v", out, err)
+	}
+	written(t, s, consulMeta(t, asks(t, consul, token(t, dir, "viewer")), "catalog", "admin"))
+}
+
+// written has the commands write what processes follow, with the token that was left for them, and sees it arrive in a process with its own.
+func written(t *testing.T, s *harness.System, admin string) {
+	t.Helper()
+	for _, args := range [][]string{
+		{"config", "set", "gateway.timeout", "7s"},
+		{"resilience", "set", "shop.catalog.v1.Catalog/GetProduct", `{"timeout": "1234ms"}`},
+		{"policy", "set", "shop.catalog.v1.Catalog/GetProduct", `{"timeout": "3s"}`},
+		{"fault", "add", "latency", "cart", "--delay", "1ms", "--for", "1m"},
+	} {
+		if p := s.Start(append(args, "--mesh")...); p.Wait(time.Minute) != 0 {
+			t.Errorf("cleave %q: %s", args, p.Output())
+		}
+	}
+	product, _, _, _ := s.InStock(t)
+	for path, want := range map[string]string{"/config": `"7s"`, "/resilience": "1.234s", "/faults": "latency-"} {
+		harness.Eventually(t, 10*time.Second, path+" has what was written", func() bool {
+			// A method takes what is new with its next call.
+			s.Must(t, http.MethodGet, "/v1/products/"+product.ID, nil, nil)
+			return strings.Contains(page(t, "http://"+admin+path), want)
+		})
+	}
+}
+
+// The ports of Consul speak TLS, its gossip has a key, and there is no way around: the shop runs, a module is extracted, and a command that doesn't know the
+// authority, or speaks in the clear, gets nothing.
+func TestAConsulThatSpeaksTLS(t *testing.T) {
+	consul := harness.StartSecureConsul(t)
+	s := harness.OneProcess(t, binary.Build(t), consul, "--mesh")
+	dir := filepath.Join(s.DataDir(), "consul", "tokens")
+	manager, err := api.NewClient(&api.Config{Address: "https://" + consul.Addr, Token: token(t, dir, "management"), TLSConfig: api.TLSConfig{CAFile: consul.CA}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	healthy(t, manager)
+	rings, err := manager.Operator().KeyringList(nil)
+	if err != nil || len(rings) == 0 || len(rings[0].Keys) != 1 {
+		t.Errorf("the keys of the gossip are %+v, %v", rings, err)
+	}
+	extract := s.Start("extract", "order", "--mesh", "--hold", "250ms")
+	t.Cleanup(s.Extracted(extract))
+	if code := extract.Wait(2 * time.Minute); code != 0 {
+		t.Fatalf("extract: exit code %d:\n%s", code, extract.Output())
+	}
+	tell(t, s)
+	for what, flags := range map[string][]string{
+		"knows another authority": {"--consul-addr", "https://" + consul.Addr},
+		"speaks in the clear":     {"--consul-addr", consul.Addr},
+	} {
+		p := s.Plain(slices.Concat([]string{"services", "--registry", "consul", "--mesh", "--consul-token-file", filepath.Join(dir, "cleave-cli")}, flags)...)
+		if code := p.Wait(time.Minute); code != 5 {
+			t.Errorf("a command that %s: exit code %d\n%s", what, code, p.Output())
+		}
 	}
 }
 

@@ -43,12 +43,25 @@ node_prefix "" {
   policy = "read"
 }
 
-# Settings, and which module runs where.
+# Settings, which module runs where, what keeps calls from harm, and faults on purpose.
 key_prefix "cleave/config/" {
-  policy = "read"
+  policy = "%[2]s"
 }
 key_prefix "cleave/topology/" {
   policy = "%[2]s"
+}
+key_prefix "cleave/resilience/" {
+  policy = "%[2]s"
+}
+key_prefix "cleave/faults/" {
+  policy = "%[2]s"
+}
+`
+
+const history = `
+# Who changed which setting.
+key_prefix "cleave/config-history/" {
+  policy = "write"
 }
 `
 
@@ -90,7 +103,7 @@ func Policies(p Parties) map[string]string {
 	}
 	out := map[string]string{
 		p.Gateway: head("the gateway") + fmt.Sprintf(service, p.Gateway, "read") + fmt.Sprintf(documents, "read"),
-		CLI:       head("the cleave command") + fmt.Sprintf(service, CLI, "write") + fmt.Sprintf(documents, "write"),
+		CLI:       head("the cleave command") + fmt.Sprintf(service, CLI, "write") + fmt.Sprintf(documents, "write") + history,
 		Agent:     head("Consul's agent itself") + agent,
 		Viewer:    head("a person who looks") + viewer,
 	}

@@ -74,7 +74,7 @@ func Run(e Env) int {
 }
 
 func run(ctx context.Context, e Env) error {
-	a := &app{env: e}
+	a := &app{env: e, token: tokenCLI}
 	root := a.root()
 	root.SetArgs(e.Args)
 	root.SetIn(e.Stdin)
@@ -153,6 +153,8 @@ func message(err error) string {
 // app is one run of the command.
 type app struct {
 	env Env
+	// token names the one of those that bootstrap has left which this command has for its own, when none is given.
+	token string
 	// lenient makes settings leave out what is wrong in the store.
 	lenient bool
 	// local makes settings leave the store alone.

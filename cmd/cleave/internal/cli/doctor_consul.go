@@ -46,7 +46,9 @@ func (c *checkup) registry(ctx context.Context) bool {
 		return false
 	}
 	c.version(client)
-	c.clock(ctx, whatConsul, "http://"+strings.TrimPrefix(c.s.Consul.Addr, "http://")+"/v1/status/leader")
+	if conf, err := consulConfig(c.s); err == nil {
+		c.clock(ctx, conf.HttpClient, whatConsul, consulURL(c.s)+"/v1/status/leader")
+	}
 	if _, _, err := client.KV().List("cleave/", opts); err != nil {
 		c.right("keys under cleave/ can't be read", err)
 		return false
@@ -90,13 +92,13 @@ func (c *checkup) version(client *api.Client) {
 }
 
 // clock compares this machine's clock with the Date of an answer.
-func (c *checkup) clock(ctx context.Context, what, url string) {
+func (c *checkup) clock(ctx context.Context, by *http.Client, what, url string) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return
 	}
 	begin := c.a.now()
-	rsp, err := http.DefaultClient.Do(req)
+	rsp, err := by.Do(req)
 	if err != nil {
 		return // told elsewhere
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"net/http"
 	"strings"
 
 	"github.com/cleavehq/cleave/chassis/config"
@@ -96,7 +97,7 @@ func (c *checkup) process(ctx context.Context, p process) {
 	for _, r := range state.Refused {
 		c.badf(what, "cleave config set "+r.Key+" VALUE, or cleave config unset "+r.Key, "it refuses %s from %s: %s", r.Key, r.Source, r.Reason)
 	}
-	c.clock(ctx, what, "http://"+p.Admin+"/config")
+	c.clock(ctx, http.DefaultClient, what, "http://"+p.Admin+"/config")
 	var faults struct{ Faults []fault.Rule }
 	if p.read(ctx, "/faults", &faults) == nil {
 		for _, f := range faults.Faults {

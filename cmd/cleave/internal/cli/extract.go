@@ -163,7 +163,7 @@ func (a *app) spawn(s settings, module, name, tokenFile string) (<-chan error, e
 	cmd.Env = append(os.Environ(),
 		"CLEAVE_HOST="+name, "CLEAVE_REGISTRY="+s.Registry, "CLEAVE_CONSUL_ADDR="+s.Consul.Addr, "CLEAVE_CONSUL_TOKEN="+token,
 		"CLEAVE_MDNS_DOMAIN="+s.MDNS.Domain, "CLEAVE_BROKER="+s.Broker, "CLEAVE_DATA_DIR="+dir, "CLEAVE_DATA_URL="+s.Data.URL,
-		"CLEAVE_CONSUL_GRPC="+s.Consul.GRPC, "CLEAVE_MESH="+strconv.FormatBool(s.Mesh),
+		"CLEAVE_CONSUL_CA="+s.Consul.CA, "CLEAVE_CONSUL_CERT="+s.Consul.Cert, "CLEAVE_CONSUL_KEY="+s.Consul.Key, "CLEAVE_CONSUL_GRPC="+s.Consul.GRPC, "CLEAVE_MESH="+strconv.FormatBool(s.Mesh),
 	)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

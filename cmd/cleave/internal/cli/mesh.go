@@ -99,7 +99,11 @@ func (p *parts) identities(s settings, metrics prometheus.Registerer, log *slog.
 	if err != nil {
 		return nil, err
 	}
-	source, err := mesh.NewConsul(mesh.ConsulConfig{Client: c, GRPC: s.Consul.GRPC, Token: s.Consul.Token, Log: log})
+	secure, err := consulTLS(s)
+	if err != nil {
+		return nil, err
+	}
+	source, err := mesh.NewConsul(mesh.ConsulConfig{Client: c, GRPC: s.Consul.GRPC, TLS: secure, Token: s.Consul.Token, Log: log})
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/hashicorp/consul/api"
 	"go-micro.dev/v4/broker"
 	"go-micro.dev/v4/registry"
 
@@ -41,7 +42,11 @@ func (p *parts) registry(s settings, log *slog.Logger) (registry.Registry, error
 	}
 	var err error
 	if s.Registry == registryConsul {
-		r, err = discovery.NewConsul(discovery.ConsulConfig{Address: s.Consul.Addr, Token: s.Consul.Token, Log: log})
+		var conf *api.Config
+		if conf, err = consulConfig(s); err != nil {
+			return nil, err
+		}
+		r, err = discovery.NewConsul(discovery.ConsulConfig{API: conf, Log: log})
 	} else {
 		r, err = discovery.NewMDNS(discovery.MDNSConfig{Domain: s.MDNS.Domain, Log: log})
 	}

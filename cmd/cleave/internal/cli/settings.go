@@ -28,6 +28,10 @@ type settings struct {
 		Addr  string `koanf:"addr" layers:"local"`
 		GRPC  string `koanf:"grpc" layers:"local"`
 		Token string `koanf:"token" layers:"local" secret:"true"`
+		// CA is whose certificates its ports show, Cert and Key what is shown to them: files.
+		CA   string `koanf:"ca" layers:"local"`
+		Cert string `koanf:"cert" layers:"local"`
+		Key  string `koanf:"key" layers:"local"`
 	} `koanf:"consul"`
 	Mesh bool `koanf:"mesh" layers:"local"`
 	MDNS struct {
@@ -180,7 +184,10 @@ func globalFlags(f *pflag.FlagSet) {
 	d := defaults()
 	f.String("config", "", "YAML file with settings")
 	f.String("registry", d.Registry, "where services are found: mdns or consul")
-	f.String("consul-addr", d.Consul.Addr, "Consul's HTTP address; CONSUL_HTTP_ADDR is read too")
+	f.String("consul-addr", d.Consul.Addr, "Consul's HTTP address, or https://host:port; CONSUL_HTTP_ADDR is read too")
+	f.String("consul-ca", "", "PEM file of the authority of Consul's HTTPS and gRPC ports, which speak TLS then; CONSUL_CACERT is read too")
+	f.String("consul-cert", "", "PEM file of a client certificate for them; CONSUL_CLIENT_CERT is read too")
+	f.String("consul-key", "", "PEM file of its private key; CONSUL_CLIENT_KEY is read too")
 	f.String("consul-grpc", d.Consul.GRPC, "gRPC address of a Consul server, which signs certificates for --mesh")
 	f.String("consul-token", "", "Consul ACL token; better in a file")
 	f.String("consul-token-file", "", "file that holds the Consul ACL token")
@@ -236,10 +243,14 @@ func (a *app) settings(c *cobra.Command) (settings, *slog.Logger, error) {
 	if f := c.Flags().Lookup("listen"); f != nil {
 		d.Listen = f.DefValue
 	}
-	consul := api.DefaultConfig() // reads CONSUL_HTTP_ADDR and CONSUL_HTTP_TOKEN
+	consul := api.DefaultConfig() // reads CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN, CONSUL_CACERT and the like
 	d.Consul.Addr, d.Consul.Token = consul.Address, consul.Token
+	d.Consul.CA, d.Consul.Cert, d.Consul.Key = consul.TLSConfig.CAFile, consul.TLSConfig.CertFile, consul.TLSConfig.KeyFile
 	file, _ := c.Flags().GetString("config")
-	open := openKV
+	open := func(s settings) (config.KV, error) {
+		ownToken(&s, a.token)
+		return configStore(s)
+	}
 	if a.local {
 		open = nil
 	}
@@ -252,6 +263,9 @@ func (a *app) settings(c *cobra.Command) (settings, *slog.Logger, error) {
 		return settings{}, nil, err
 	}
 	s := loaded.Value
+	if a.token == tokenCLI {
+		ownToken(&s, a.token)
+	}
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(s.Log.Level)) // validated
 	a.loaded, a.logs = loaded, newLogs(level)
@@ -268,9 +282,6 @@ func (a *app) settings(c *cobra.Command) (settings, *slog.Logger, error) {
 	return s, log, nil
 }
 
-// openKV opens the store of the settings.
-func openKV(s settings) (config.KV, error) { return configStore(s) }
-
 // configStore is Consul KV for those whose registry is Consul, else a file beside the data.
 func configStore(s settings) (config.Backend, error) {
 	if s.Registry != registryConsul {
@@ -281,16 +292,6 @@ func configStore(s settings) (config.Backend, error) {
 		return nil, err
 	}
 	return consulKV{config.NewConsulKV(c, "cleave/config/"), s.Consul.Addr}, nil
-}
-
-func consulClient(s settings) (*api.Client, error) {
-	conf := api.DefaultConfig()
-	conf.Address, conf.Token = s.Consul.Addr, s.Consul.Token
-	c, err := api.NewClient(conf)
-	if err != nil {
-		return nil, usagef("Consul at %s: %w", s.Consul.Addr, err)
-	}
-	return c, nil
 }
 
 // consulKV says what to do when Consul doesn't answer.

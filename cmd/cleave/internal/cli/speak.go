@@ -48,7 +48,6 @@ func (a *app) session(c *cobra.Command) (*session, error) {
 	if !c.Flags().Changed("log-level") && s.Log.Level == "info" {
 		log = slog.New(slog.DiscardHandler) // the answer is what is wanted
 	}
-	ownToken(&s, tokenCLI)
 	se := &session{s: s, log: log}
 	se.reg, err = se.registry(s, log)
 	return se, err

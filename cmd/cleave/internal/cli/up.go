@@ -33,6 +33,7 @@ func (a *app) up() *cobra.Command {
 embedded NATS unless told otherwise. The first time it loads a sample shop. Ctrl-C stops it in good order.`,
 		Example: "  cleave up\n  cleave up --registry consul\n  cleave up --data-url postgres://postgres@127.0.0.1/cleave --broker nats://127.0.0.1:4222",
 		RunE: func(c *cobra.Command, _ []string) error {
+			a.token = tokenUp
 			s, log, err := a.settings(c)
 			if err != nil {
 				return err
@@ -58,6 +59,7 @@ func (a *app) runModules() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			a.token = tokenUp
 			s, log, err := a.settings(c)
 			if err != nil {
 				return err
@@ -78,6 +80,7 @@ func (a *app) gateway() *cobra.Command {
 	c := &cobra.Command{
 		Use: "gateway", Short: "Run the gateway alone", GroupID: "run", Args: exactly(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
+			a.token = tokenUp
 			s, log, err := a.settings(c)
 			if err != nil {
 				return err
@@ -226,7 +229,7 @@ func (a *app) banner(s settings, what serving, base, brokerIs string) {
 	line("routes", base+"/")
 	line("reference", base+"/docs")
 	if s.Registry == registryConsul {
-		line("registry", "Consul, http://"+s.Consul.Addr+"/ui/")
+		line("registry", "Consul, "+consulURL(s)+"/ui/")
 	} else {
 		line("registry", "mdns, domain "+s.MDNS.Domain)
 	}
