@@ -28,7 +28,7 @@ func compare(ctx context.Context, p plan, dir string) (rows []row, err error) {
 	if err != nil {
 		return nil, err
 	}
-	e := env{dir: dir, domain: "bench-" + strconv.FormatInt(time.Now().UnixNano(), 36)}
+	e := env{dir: dir, build: p.build, domain: "bench-" + strconv.FormatInt(time.Now().UnixNano(), 36)}
 	up, err := child.Start("upstream", e.domain)
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // gateway is what may stand between wrk and the item.
@@ -25,8 +26,9 @@ type env struct {
 	dir    string // for files
 	domain string // of mDNS
 	addresses
-	peer  string // of the gateway that is started: a folder of its own
-	admin string // of the gateway that is started, where that has a listener for those who run it
+	build time.Duration // a peer may take at most to be built
+	peer  string        // of the gateway that is started: a folder of its own
+	admin string        // of the gateway that is started, where that has a listener for those who run it
 }
 
 // missing is why a gateway has no figures.
@@ -79,8 +81,13 @@ func installed(name string) (string, error) {
 	return "", &missing{"not installed: apt-get install " + name}
 }
 
-// built builds a peer from its own module, bench/peers/NAME, once.
-func built(ctx context.Context, name, pkg string) (string, error) {
+// peers are those that are built from modules of their own, bench/peers/NAME: their packages.
+func peers() map[string]string {
+	return map[string]string{"caddy": "github.com/caddyserver/caddy/v2/cmd/caddy", "traefik": "github.com/traefik/traefik/v3/cmd/traefik", "krakend": "."}
+}
+
+// built builds a peer, unless it is there already, for so long at most: what was compiled till then is kept, and the next time goes on from there.
+func built(ctx context.Context, name string, within time.Duration) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return "", err
@@ -91,15 +98,37 @@ func built(ctx context.Context, name, pkg string) (string, error) {
 		return "", err
 	}
 	sayf("build %s", name)
-	c := exec.CommandContext(ctx, "go", "-C", filepath.Join(module, "peers", name), "build", "-o", bin, pkg) //nolint:gosec // ours
+	limited, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	// Without tables for a debugger, which take half of the linker's time.
+	c := exec.CommandContext(limited, "go", "-C", filepath.Join(module, "peers", name), "build", "-ldflags=-s -w", "-o", bin, peers()[name]) //nolint:gosec // ours
+	c.Cancel = func() error { return c.Process.Signal(os.Interrupt) }                                                                        // so that it ends its compilers
+	c.WaitDelay = grace
 	if out, err := c.CombinedOutput(); err != nil {
 		if ctx.Err() != nil {
 			return "", ctx.Err()
+		}
+		if limited.Err() != nil {
+			return "", &missing{fmt.Sprintf("not built within %v; `go -C bench run ./edge -build` goes on with it", within)}
 		}
 		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 		return "", &missing{"does not build: " + lines[len(lines)-1]}
 	}
 	return bin, nil
+}
+
+// build builds the peers that a plan has, and nothing else. It goes on with the others when one fails.
+func build(ctx context.Context, p plan) error {
+	var failed error
+	for _, name := range p.gateways {
+		if _, is := peers()[name]; !is {
+			continue
+		}
+		if _, err := built(ctx, name, p.build); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", name, err))
+		}
+	}
+	return failed
 }
 
 // bench is the folder of this module.

@@ -3,14 +3,15 @@
 // answer. Each is a process of its own, all run all the time, and take turns, so that a busy moment of the machine hits all of them. Then it
 // measures the transcoding alone.
 //
+//	go -C bench run ./edge -build                              the peers are built, and nothing is measured
 //	go -C bench run ./edge                                     five rounds (about three minutes, when the peers are built)
 //	go -C bench run ./edge -gateways cleave,grpc-gateway       some
 //	go -C bench run ./edge -o figures -svg ../docs/edge.svg    what test/prove reads, and a picture
 //	go -C bench run ./edge -profile cpu.out -gateways cleave   where the time of ours goes, for `go tool pprof`
 //
 // wrk has to be there, nginx and HAProxy are looked for (`apt-get install wrk nginx haproxy`). Caddy, Traefik and KrakenD's engine are built from
-// modules of their own, bench/peers, into the user's cache folder: the first time takes minutes. One that is not there has a row that says so, and
-// no figure. CLEAVE_TEST_BINARY names a binary of ours, instead of one that is built.
+// modules of their own, bench/peers, into the user's cache folder: the first time takes minutes, and Traefik's half an hour on two cores that are
+// busy. One that is not there has a row that says so, and no figure. CLEAVE_TEST_BINARY names a binary of ours, instead of one that is built.
 //
 // Gateways, server and wrk share the machine: the request rate says how much of it the gateway leaves to the others, the processor time a request
 // is that of the gateway's process alone. Absolute figures are of this machine at this moment; the ratios of one run are what it tells.
@@ -51,6 +52,8 @@ type plan struct {
 	svg         string
 	profile     string
 	transcoding bool
+	build       time.Duration
+	only        bool // build
 }
 
 func parse(args []string) (plan, error) {
@@ -64,6 +67,8 @@ func parse(args []string) (plan, error) {
 	f.StringVar(&p.svg, "svg", "", "where a picture goes; empty for none")
 	f.StringVar(&p.profile, "profile", "", "where a processor profile of our gateway goes; empty for none")
 	f.BoolVar(&p.transcoding, "transcoding", true, "measure the transcoding alone, too")
+	f.DurationVar(&p.build, "build-within", 30*time.Minute, "a peer takes at most to be built; one that takes longer has no figures")
+	f.BoolVar(&p.only, "build", false, "build the peers, and measure nothing")
 	if err := f.Parse(args); err != nil {
 		return p, err
 	}
@@ -73,7 +78,7 @@ func parse(args []string) (plan, error) {
 		}
 		p.gateways = append(p.gateways, n)
 	}
-	if f.NArg() > 0 || p.rounds < 1 || p.turn < time.Second || p.connections < 1 || (p.output != "table" && p.output != "figures") {
+	if f.NArg() > 0 || p.rounds < 1 || p.turn < time.Second || p.build <= 0 || p.connections < 1 || (p.output != "table" && p.output != "figures") {
 		return p, fmt.Errorf("arguments %q: -h tells which there are", args)
 	}
 	return p, nil
@@ -86,6 +91,9 @@ func run(ctx context.Context, args []string) (err error) {
 	p, err := parse(args)
 	if err != nil {
 		return err
+	}
+	if p.only {
+		return build(ctx, p)
 	}
 	dir, err := os.MkdirTemp("", "cleave-edge-")
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 
 // picture draws requests a second, the most first, on a linear scale, and says each gateway's processor time beside them.
 func picture(rows []row) []byte {
-	all := slices.DeleteFunc(slices.Clone(rows), func(r row) bool { return r.missing != "" })
-	slices.SortFunc(all, func(a, b row) int { return int(b.rate - a.rate) })
+	all := slices.Clone(rows)
+	slices.SortFunc(all, func(a, b row) int { return int(b.rate - a.rate) }) // those that are missing at the end
 	const high, left, width = 26, 130, 420
 	top := 1.0
 	for _, r := range all {
@@ -26,6 +26,11 @@ func picture(rows []row) []byte {
 		if !ok {
 			colour = "#9aa5b1"
 		}
+		if r.missing != "" {
+			fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="end">%s</text><text x="%d" y="%d" fill="#b00020">missing: %s</text>`+"\n",
+				left-8, y+14, html.EscapeString(r.name), left, y+14, html.EscapeString(short(r.missing)))
+			continue
+		}
 		long := r.rate / top * width
 		cost := ""
 		if r.us > 0 {
@@ -37,4 +42,13 @@ func picture(rows []row) []byte {
 	fmt.Fprintf(&b, `<text x="12" y="%d" fill="#667">blue: makes an RPC of it and JSON of the answer; grey: passes it on</text>`+"\n", 52+high*len(all))
 	b.WriteString("</svg>\n")
 	return []byte(b.String())
+}
+
+// short is the beginning of a text, as much of it as has room.
+func short(text string) string {
+	const room = 70
+	if len(text) <= room {
+		return text
+	}
+	return strings.ToValidUTF8(text[:room], "") + "..."
 }

@@ -57,7 +57,7 @@ backend items
 }
 
 func caddy(ctx context.Context, e *env, address string) ([]string, error) {
-	bin, err := built(ctx, "caddy", "github.com/caddyserver/caddy/v2/cmd/caddy")
+	bin, err := built(ctx, "caddy", e.build)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,9 @@ func caddy(ctx context.Context, e *env, address string) ([]string, error) {
 	admin off
 	auto_https off
 	persist_config off
-	log { level ERROR }
+	log {
+		level ERROR
+	}
 }
 http://:%s {
 	bind 127.0.0.1
@@ -81,7 +83,7 @@ http://:%s {
 }
 
 func traefik(ctx context.Context, e *env, address string) ([]string, error) {
-	bin, err := built(ctx, "traefik", "github.com/traefik/traefik/v3/cmd/traefik")
+	bin, err := built(ctx, "traefik", e.build)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +101,7 @@ http:
 }
 
 func krakend(ctx context.Context, e *env, address string) ([]string, error) {
-	bin, err := built(ctx, "krakend", ".")
+	bin, err := built(ctx, "krakend", e.build)
 	if err != nil {
 		return nil, err
 	}

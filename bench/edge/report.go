@@ -23,7 +23,7 @@ func show(w io.Writer, rows []row, alone *transcoding) error {
 	out := [][]string{{"gateway", "req/s", "p50 ms", "p99 ms", "CPU us/req", "ours: x req/s", "x CPU"}}
 	for _, r := range rows {
 		if r.missing != "" {
-			out = append(out, []string{r.name, "-", "-", "-", "-", "-", "-"})
+			out = append(out, []string{r.name, "MISSING", "-", "-", "-", "-", "-"})
 			continue
 		}
 		out = append(out, []string{
@@ -35,7 +35,7 @@ func show(w io.Writer, rows []row, alone *transcoding) error {
 	}
 	for _, r := range rows {
 		if r.missing != "" {
-			if _, err := fmt.Fprintf(w, "%s has no figures: %s\n", r.name, r.missing); err != nil {
+			if _, err := fmt.Fprintf(w, "MISSING: %s has no figures: %s\n", r.name, r.missing); err != nil {
 				return err
 			}
 		}
