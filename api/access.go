@@ -20,7 +20,7 @@ type noted struct {
 func (x *exchange) done(start time.Time) {
 	end := x.g.c.Now()
 	took := end.Sub(start)
-	x.observed(took)
+	x.observed(end, took)
 	if x.route == livenessPage || x.route == readyPage || x.reason == reasonNotReady { // whoever asks for that asks all the time
 		return
 	}

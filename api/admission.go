@@ -1,8 +1,6 @@
 package api
 
 import (
-	"context"
-
 	"github.com/cleavehq/cleave/chassis/resilience"
 )
 
@@ -17,9 +15,8 @@ func (x *exchange) shed(e *endpoint) error {
 }
 
 // levelled gives a call the level of its API key, else that of its method.
-func (x *exchange) levelled(ctx context.Context, e *endpoint) context.Context {
-	if x.g.c.Gate == nil {
-		return ctx
+func (x *exchange) levelled(e *endpoint) {
+	if x.g.c.Gate != nil {
+		x.md[resilience.PriorityHeader] = x.g.c.Gate.Level(e.desc, x.who.Priority).String()
 	}
-	return resilience.WithLevel(ctx, x.g.c.Gate.Level(e.desc, x.who.Priority))
 }

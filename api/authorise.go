@@ -16,30 +16,26 @@ import (
 	"github.com/cleavehq/cleave/chassis/resilience"
 )
 
-// authorise finds out who sends a request, and whether the policy lets it through. It returns ctx with the metadata that say who it is, and
-// nothing else that a client wrote under their names: whatever the protocol, a call goes to a service with this context. Its errors are
-// problems, and their status and headers are fail's business; h receives the challenge that goes with them.
-func (g *Gateway) authorise(ctx context.Context, r *http.Request, h http.Header, p *policy.Policy) (context.Context, guard.Caller, error) {
+// authorise finds out who sends a request, and whether the policy lets it through. It sets the metadata that say who it is, and nothing else that a
+// client wrote under their names: whatever the protocol, a call goes to a service with them. Its errors are problems, and their status and headers
+// are fail's business; h receives the challenge that goes with them.
+func (g *Gateway) authorise(ctx context.Context, md metadata.Metadata, r *http.Request, h http.Header, p *policy.Policy) (guard.Caller, error) {
 	who, refused := g.guard.Identify(ctx, r)
 	access := p.Access.Value
 	if err := guard.Admit(who, refused, access); err != nil {
 		if code := problem.From(err).Code; code == codes.Unauthenticated || code == codes.PermissionDenied {
 			h.Set("Www-Authenticate", guard.Challenge(err, access))
 		}
-		return ctx, who, err
+		return who, err
 	}
 	if who.Kind == "" && who.Token == "" {
-		return ctx, who, nil // nothing to say, and begin has taken nothing from the client
-	}
-	md, _ := metadata.FromContext(ctx) // a copy
-	if md == nil {
-		md = metadata.Metadata{}
+		return who, nil // nothing to say, and begin has taken nothing from the client
 	}
 	authn.Stamp(md, who.Identity)
 	if who.Token != "" {
 		md[authn.Header] = "Bearer " + who.Token
 	}
-	return metadata.NewContext(ctx, md), who, nil
+	return who, nil
 }
 
 // admitted lets a request through to a method, with the metadata that say who sends it, or answers why not. Every way to a method leads by it.
@@ -52,17 +48,16 @@ func (x *exchange) admitted(e *endpoint) bool {
 	if !x.permitted(e.policy) {
 		return false
 	}
-	ctx := x.levelled(x.r.Context(), e)
+	x.levelled(e)
 	if x.r.Header[canaryHeader] != nil {
-		ctx = x.pinned(ctx, e)
+		x.in(x.pinned(x.r.Context(), e))
 	}
-	x.in(ctx)
 	return true
 }
 
 // permitted is admitted for what has a policy: a method, or a topic.
 func (x *exchange) permitted(p *policy.Policy) bool {
-	ctx, who, err := x.g.authorise(x.r.Context(), x.r, x.w.Header(), p)
+	who, err := x.g.authorise(x.r.Context(), x.md, x.r, x.w.Header(), p)
 	x.who = who
 	if err == nil {
 		err = x.g.limited(x.r, x.w.Header(), who, p)
@@ -71,7 +66,6 @@ func (x *exchange) permitted(p *policy.Policy) bool {
 		x.fail(err)
 		return false
 	}
-	x.in(ctx)
 	return true
 }
 

@@ -91,7 +91,7 @@ func (x *exchange) call(e *endpoint, values []string) {
 
 func (x *exchange) unary(e *endpoint, in proto.Message) {
 	if x.keeps(e) {
-		x.kept(x.r.Context(), e, "rest "+x.route, jsonType, in, func(ctx context.Context) ([]byte, error) { return x.json(ctx, e, in) })
+		x.kept(x.r.Context(), e, "rest", jsonType, in, func(ctx context.Context) ([]byte, error) { return x.json(ctx, e, in) })
 		return
 	}
 	b, err := x.json(x.r.Context(), e, in)
@@ -120,7 +120,7 @@ func (x *exchange) json(ctx context.Context, e *endpoint, in proto.Message) ([]b
 // callOptions tell the client which method is called, and which instances have it. When it knows of none that has, because the routes are
 // a moment older than what it knows, any will do.
 func (e *endpoint) callOptions() []client.CallOption {
-	opts := []client.CallOption{rpc.WithMethod(e.desc)}
+	opts := append(make([]client.CallOption, 0, 3), rpc.WithMethod(e.desc)) // and what ask says
 	if e.only == nil {
 		return opts
 	}

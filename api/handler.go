@@ -2,9 +2,11 @@ package api
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"runtime/debug"
 	"slices"
@@ -37,7 +39,8 @@ func (g *Gateway) handle(serve func(*exchange)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := g.c.Now()
 		r = withSocketToken(r)
-		x := &exchange{g: g, w: &recorder{ResponseWriter: w, within: g.writeFor}, route: "none"}
+		x := &exchange{g: g, recorder: recorder{ResponseWriter: w, within: g.writeFor}, route: "none"}
+		x.w = &x.recorder
 		x.r = r.WithContext(x.begin(r))
 		x.rpc = protocol.Of(x.w, x.r, g.maxBody())
 		defer x.done(start)
@@ -53,9 +56,10 @@ func (g *Gateway) handle(serve func(*exchange)) http.Handler {
 // exchange is one request and its answer.
 type exchange struct {
 	g     *Gateway
-	w     *recorder
+	w     *recorder // its own
 	r     *http.Request
 	id    string            // X-Request-Id
+	md    metadata.Metadata // of the call, and of r's context, which it is in; nobody else has it before the call
 	route string            // template of the route, for the metrics
 	span  *telemetry.Active // nil when nothing is recorded
 	code  string            // of the error that it was answered with
@@ -66,6 +70,21 @@ type exchange struct {
 	placed bool          // it has a place among the requests in flight
 	broken bool          // a stream failed after it had begun
 	noted                // for the access log
+
+	recorder recorder
+	lines    [12]string // of the answer's header: one piece of memory for all
+	set      int        // of the lines
+}
+
+// header sets a header of the answer, whose key is canonical.
+func (x *exchange) header(key, value string) {
+	if x.set == len(x.lines) {
+		x.w.Header()[key] = []string{value}
+		return
+	}
+	x.lines[x.set] = value
+	x.set++
+	x.w.Header()[key] = x.lines[x.set-1 : x.set : x.set]
 }
 
 // recorder remembers the status, and gives every write its time: a client that doesn't read must not keep us.
@@ -122,12 +141,12 @@ func (x *exchange) begin(r *http.Request) context.Context {
 	x.span = span
 	id := r.Header.Get(requestIDHeader)
 	if !saneID(id) {
-		id = uuid.NewString()
+		id = newID()
 	}
 	x.id = id
 	h := x.w.Header()
-	h.Set(requestIDHeader, id)
-	h.Set("Traceparent", telemetry.Traceparent(ctx))
+	x.header(requestIDHeader, id)
+	x.header("Traceparent", telemetry.Traceparent(ctx))
 	x.g.fixed.secure(h, r)
 	x.g.shared(h, r)
 	md := metadata.Metadata{requestIDHeader: id}
@@ -138,7 +157,17 @@ func (x *exchange) begin(r *http.Request) context.Context {
 	if ip := source(r); ip != "" {
 		md[sourceHeader] = ip
 	}
+	x.md = md
 	return metadata.NewContext(ctx, md)
+}
+
+// newID is a UUID that is unlikely to be met twice. It is no secret: a fast generator will do.
+func newID() string {
+	var u uuid.UUID
+	binary.NativeEndian.PutUint64(u[:8], rand.Uint64()) //nolint:gosec // no secret
+	binary.NativeEndian.PutUint64(u[8:], rand.Uint64()) //nolint:gosec // no secret
+	u[6], u[8] = u[6]&0x0f|0x40, u[8]&0x3f|0x80         // version 4 (RFC 9562, 5.4)
+	return u.String()
 }
 
 func saneID(id string) bool {

@@ -14,6 +14,8 @@ import (
 
 	"github.com/cleavehq/cleave/api/internal/cache"
 	"github.com/cleavehq/cleave/api/internal/compress"
+	"github.com/cleavehq/cleave/api/internal/policy"
+	"github.com/cleavehq/cleave/api/internal/wirejson"
 	"github.com/cleavehq/cleave/chassis/authn"
 	"github.com/cleavehq/cleave/chassis/problem"
 )
@@ -33,39 +35,47 @@ func (x *exchange) kept(ctx context.Context, e *endpoint, form, media string, in
 		x.fail(problem.Internal(err))
 		return
 	}
-	from := ctx
-	if e.policy.Access.Value.Public {
-		md := metadata.Metadata{requestIDHeader: x.id}
-		authn.Stamp(md, authn.Identity{})
-		from = metadata.NewContext(ctx, md)
+	said := e.policy.Cache.Value
+	p := cache.Policy{Fresh: time.Duration(said.MaxAge), Stale: time.Duration(said.StaleWhileRevalidate)}
+	// Anybody may say no-cache, and it costs a call each time: it is heard of those who are known.
+	force := x.who.Kind != "" && hasDirective(x.r.Header["Cache-Control"], "no-cache")
+	if !force {
+		if r, ok := x.g.kept.Fresh(key, p); ok {
+			x.sendKept(e, r)
+			return
+		}
 	}
 	answer := func(until context.Context) (*cache.Answer, error) {
+		if e.policy.Access.Value.Public {
+			md := metadata.Metadata{requestIDHeader: x.id}
+			authn.Stamp(md, authn.Identity{})
+			until = metadata.NewContext(until, md)
+		}
 		b, err := ask(until)
 		if err != nil {
 			return nil, err
 		}
 		return cache.NewAnswer(media, b), nil
 	}
-	said := e.policy.Cache.Value
 	var r cache.Result
-	// Anybody may say no-cache, and it costs a call each time: it is heard of those who are known.
-	if x.who.Kind != "" && hasDirective(x.r.Header.Values("Cache-Control"), "no-cache") {
-		r, err = x.g.kept.Force(from, key, answer)
+	if force {
+		r, err = x.g.kept.Force(ctx, key, answer)
 	} else {
-		r, err = x.g.kept.Get(from, key, cache.Policy{Fresh: time.Duration(said.MaxAge), Stale: time.Duration(said.StaleWhileRevalidate)}, answer)
+		r, err = x.g.kept.Get(ctx, key, p, answer)
 	}
 	if err != nil {
 		x.fail(x.upstream(err))
 		return
 	}
-	x.g.metrics.cached.WithLabelValues(r.How.String()).Inc()
 	x.sendKept(e, r)
 }
 
-// keptKey is under what an answer is kept.
+// keptKey is under what an answer is kept. A message that is in its wire format already is taken as it is: one that says the same in another order
+// has an answer of its own.
 func (x *exchange) keptKey(e *endpoint, form string, in proto.Message) (string, error) {
-	b := make([]byte, 0, 256)
-	for _, s := range []string{form, e.policy.Method, e.service, x.version} {
+	var room [256]byte
+	b := room[:0]
+	for _, s := range [...]string{form, x.route, e.policy.Method, e.service, x.version} {
 		b = append(append(b, s...), 0)
 	}
 	if !e.policy.Access.Value.Public {
@@ -76,29 +86,25 @@ func (x *exchange) keptKey(e *endpoint, form string, in proto.Message) (string, 
 		}
 	}
 	b = append(b, 0)
+	if w, ok := in.(*wirejson.Encoded); ok {
+		return string(append(b, w.Wire()...)), nil
+	}
 	b, err := proto.MarshalOptions{Deterministic: true}.MarshalAppend(b, in)
 	return string(b), err
 }
 
 // sendKept sends what is kept, or that the client has it already.
 func (x *exchange) sendKept(e *endpoint, r cache.Result) {
+	x.g.metrics.cached.WithLabelValues(r.How.String()).Inc()
 	h := x.w.Header()
-	said := e.policy.Cache.Value
-	whose := "private"
-	if e.policy.Access.Value.Public {
-		whose = "public"
-	} else {
+	if !e.policy.Access.Value.Public {
 		h.Add("Vary", "Authorization, X-Api-Key")
 	}
-	control := whose + ", max-age=" + strconv.Itoa(int(time.Duration(said.MaxAge).Seconds()))
-	if s := time.Duration(said.StaleWhileRevalidate); s > 0 {
-		control += ", stale-while-revalidate=" + strconv.Itoa(int(s.Seconds()))
-	}
-	h.Set("Cache-Control", control)
+	x.header("Cache-Control", e.control)
 	if r.How != cache.Forced && r.How != cache.Miss {
-		h.Set("Age", strconv.Itoa(int(r.Age.Seconds())))
+		x.header("Age", strconv.Itoa(int(r.Age.Seconds())))
 	}
-	h.Set("Cache-Status", status(r, time.Duration(said.MaxAge)))
+	x.header("Cache-Status", status(r, time.Duration(e.policy.Cache.Value.MaxAge)))
 	body, coding := r.Body, compress.Identity
 	if len(r.Body) >= compress.From && x.mayCompress(e) {
 		if !slices.Contains(h["Vary"], "Accept-Encoding") {
@@ -106,12 +112,25 @@ func (x *exchange) sendKept(e *endpoint, r cache.Result) {
 		}
 		body, coding = r.In(x.coding(), &x.g.encoder)
 	}
-	h.Set("Etag", r.Tag(coding))
-	if r.Matches(strings.Join(x.r.Header.Values("If-None-Match"), ",")) {
+	x.header("Etag", r.Tag(coding))
+	if r.Matches(strings.Join(x.r.Header["If-None-Match"], ",")) {
 		x.w.WriteHeader(http.StatusNotModified)
 		return
 	}
 	x.send(r.Media, body, coding)
+}
+
+// control is the Cache-Control header of a method's answers.
+func control(p *policy.Policy) string {
+	said, b := p.Cache.Value, "private"
+	if p.Access.Value.Public {
+		b = "public"
+	}
+	b += ", max-age=" + strconv.Itoa(int(time.Duration(said.MaxAge).Seconds()))
+	if s := time.Duration(said.StaleWhileRevalidate); s > 0 {
+		b += ", stale-while-revalidate=" + strconv.Itoa(int(s.Seconds()))
+	}
+	return b
 }
 
 // status is the Cache-Status header (RFC 9211).

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"go-micro.dev/v4/client"
+	"go-micro.dev/v4/metadata"
 	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/cleavehq/cleave/api/internal/guard"
@@ -172,7 +173,9 @@ func called(e *endpoint) mcp.ToolHandler {
 // tool makes a call as any other way to the method does: the same policy, limits, deadline and metadata. header has what a refusal says beside.
 func (x *exchange) tool(ctx context.Context, e *endpoint, p *mcp.CallToolParamsRaw) (answer []byte, header http.Header, err error) {
 	header = http.Header{}
-	ctx, who, err := x.g.authorise(ctx, x.r, header, e.policy)
+	md := metadata.Copy(x.md) // several tools may run at once
+	ctx = metadata.NewContext(ctx, md)
+	who, err := x.g.authorise(ctx, md, x.r, header, e.policy)
 	if err == nil {
 		err = x.g.limited(x.r, header, who, e.policy)
 	}

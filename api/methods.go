@@ -32,7 +32,7 @@ func (t *table) addMethods(list []*offer, before *table, said policy.Overrides) 
 				}
 				b.Share(o.codec)
 				all = append(all, &endpoint{
-					service: o.service, name: string(sd.Name()) + "." + string(md.Name()), desc: md, binding: b, policy: p,
+					service: o.service, name: string(sd.Name()) + "." + string(md.Name()), desc: md, binding: b, policy: p, control: control(p),
 					only: havers(list, o.service, md.FullName()), secret: secretive(md.Output(), map[protoreflect.FullName]bool{}),
 				})
 			}

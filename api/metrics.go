@@ -1,6 +1,7 @@
 package api
 
 import (
+	"net/http"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -74,15 +75,23 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 }
 
 // done counts a request. Its trace is the exemplar of those like it, if it is the first of them in a second.
-func (m *metrics) done(method, route string, status int, d time.Duration, trace func() string) {
-	o := m.requests.WithLabelValues(known(method), route, strconv.Itoa(status))
-	now, next := time.Now().UnixNano(), m.exemplar.Load()
+func (m *metrics) done(method, route string, status int, end time.Time, d time.Duration, trace func() string) {
+	o := m.requests.WithLabelValues(known(method), route, digits(status))
+	now, next := end.UnixNano(), m.exemplar.Load()
 	e, ok := o.(prometheus.ExemplarObserver)
 	if !ok || now < next || !m.exemplar.CompareAndSwap(next, now+int64(exemplarEvery)) {
 		o.Observe(d.Seconds())
 		return
 	}
 	e.ObserveWithExemplar(d.Seconds(), prometheus.Labels{"trace_id": trace()})
+}
+
+// digits of a status.
+func digits(status int) string {
+	if status == http.StatusOK { // most
+		return "200"
+	}
+	return strconv.Itoa(status)
 }
 
 // known keeps what clients make up out of the labels.

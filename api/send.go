@@ -28,12 +28,11 @@ func (x *exchange) sendJSON(e *endpoint, body []byte) {
 
 // send sends a whole answer.
 func (x *exchange) send(media string, body []byte, coding compress.Coding) {
-	h := x.w.Header()
 	if coding != compress.Identity {
-		h.Set("Content-Encoding", string(coding))
+		x.header("Content-Encoding", string(coding))
 	}
-	h.Set("Content-Type", media)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	x.header("Content-Type", media)
+	x.header("Content-Length", strconv.Itoa(len(body)))
 	x.w.WriteHeader(http.StatusOK)
 	if x.r.Method != http.MethodHead {
 		_, _ = x.w.Write(body) // the client may be gone

@@ -27,6 +27,7 @@ type endpoint struct {
 	desc     protoreflect.MethodDescriptor
 	binding  *transcode.Binding
 	policy   *policy.Policy
+	control  string          // the Cache-Control header of its answers, if they are kept
 	secret   bool            // the answer has a field that must not be shown
 	rule     int             // which of the method's, from 0
 	only     map[string]bool // the schema hashes of the instances that have the method; nil when all have it
@@ -134,8 +135,8 @@ func (t *table) candidates(list []*offer, said policy.Overrides) []*endpoint {
 						t.leftOut[fmt.Sprintf("%s of %s: %v", md.FullName(), o.service, err)] = mistake
 						continue
 					}
-					e.policy, e.secret = p, secretive(md.Output(), map[protoreflect.FullName]bool{})
-					e.policy, e.rule = p, i
+					e.policy, e.control, e.secret = p, control(p), secretive(md.Output(), map[protoreflect.FullName]bool{})
+					e.rule = i
 					e.only = havers(list, o.service, md.FullName())
 					out = append(out, e)
 				}

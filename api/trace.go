@@ -10,13 +10,13 @@ import (
 )
 
 // observed tells the metrics and the trace of a request that is over.
-func (x *exchange) observed(took time.Duration) {
-	x.g.metrics.done(x.r.Method, x.route, x.w.status, took, func() string { return telemetry.TraceID(x.r.Context()) })
+func (x *exchange) observed(end time.Time, took time.Duration) {
+	x.g.metrics.done(x.r.Method, x.route, x.w.status, end, took, func() string { return telemetry.TraceID(x.r.Context()) })
 	if x.span == nil {
 		return
 	}
 	x.span.Rename(known(x.r.Method) + " " + x.route)
-	x.span.Set("http.response.status_code", strconv.Itoa(x.w.status))
+	x.span.Set("http.response.status_code", digits(x.w.status))
 	x.span.DoneWith(cmp.Or(x.code, codeOf(x.w.status)))
 }
 

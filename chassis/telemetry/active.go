@@ -169,6 +169,9 @@ func (a *Active) DoneWith(code string) {
 
 // parse reads a traceparent; the result is invalid when it is none.
 func parse(header string) trace.SpanContext {
+	if header == "" {
+		return trace.SpanContext{}
+	}
 	in := propagation.TraceContext{}.Extract(context.Background(), propagation.MapCarrier{Header: header})
 	return trace.SpanContextFromContext(in)
 }

@@ -3,9 +3,9 @@ package telemetry
 import (
 	"context"
 	"encoding/binary"
+	"encoding/hex"
 	"math/rand/v2"
 
-	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -27,9 +27,15 @@ func WithTraceparent(ctx context.Context, header string) context.Context {
 
 // Traceparent returns the header that continues ctx's trace, or "" when ctx has none.
 func Traceparent(ctx context.Context) string {
-	c := propagation.MapCarrier{}
-	propagation.TraceContext{}.Inject(ctx, c)
-	return c[Header]
+	sc := trace.SpanContextFromContext(ctx)
+	if !sc.IsValid() {
+		return ""
+	}
+	b := append(make([]byte, 0, len("00-")+2*len(trace.TraceID{})+len("-")+2*len(trace.SpanID{})+len("-00")), "00-"...)
+	id, span := sc.TraceID(), sc.SpanID()
+	b = append(hex.AppendEncode(b, id[:]), '-')
+	b = append(hex.AppendEncode(b, span[:]), '-')
+	return string(hex.AppendEncode(b, []byte{byte(sc.TraceFlags() & (trace.FlagsSampled | trace.FlagsRandom))})) // those that the standard has
 }
 
 // TraceID returns the 32 hexadecimal digits of ctx's trace, or "" when ctx has none.

@@ -15,7 +15,7 @@ type Answer struct {
 	Media string
 	Body  []byte
 
-	tag  string // without quotes
+	tag  string // with quotes
 	born time.Time
 
 	mu    sync.Mutex
@@ -29,15 +29,15 @@ func NewAnswer(media string, body []byte) *Answer {
 	_, _ = h.Write([]byte{0})
 	_, _ = h.Write(body)
 	var sum [sha256.Size]byte
-	return &Answer{Media: media, Body: body, tag: base64.RawURLEncoding.EncodeToString(h.Sum(sum[:0])[:16])}
+	return &Answer{Media: media, Body: body, tag: `"` + base64.RawURLEncoding.EncodeToString(h.Sum(sum[:0])[:16]) + `"`}
 }
 
 // Tag is the entity tag of the body in a coding: another coding is another representation (RFC 9110, 8.8.3.3).
 func (a *Answer) Tag(c compress.Coding) string {
 	if c == compress.Identity {
-		return `"` + a.tag + `"`
+		return a.tag
 	}
-	return `"` + a.tag + "." + string(c) + `"`
+	return a.tag[:len(a.tag)-1] + "." + string(c) + `"`
 }
 
 // Matches says whether an If-None-Match header (RFC 9110, 13.1.2) names this answer, in whatever coding the client has it.
@@ -57,7 +57,7 @@ func (a *Answer) Matches(header string) bool {
 		name, coding, _ := strings.Cut(t[1:len(t)-1], ".")
 		switch compress.Coding(coding) {
 		case compress.Identity, compress.Gzip, compress.Zstd:
-			if name == a.tag {
+			if name == a.tag[1:len(a.tag)-1] {
 				return true
 			}
 		}

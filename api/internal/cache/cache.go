@@ -109,6 +109,16 @@ func weigh(key string, a *Answer) uint32 { return uint32(len(key) + 2*len(a.Body
 // Bytes that are kept.
 func (c *Cache) Bytes() int64 { return int64(c.kept.WeightedSize()) } //nolint:gosec // at most MaxBytes
 
+// Fresh returns the answer of a key if it is kept and fresh. It is the first thing that Get does; alone it needs nobody who could ask.
+func (c *Cache) Fresh(key string, p Policy) (Result, bool) {
+	if a, ok := c.kept.GetIfPresent(key); ok {
+		if age := c.c.Now().Sub(a.born); age < p.Fresh {
+			return Result{Answer: a, How: Hit, Age: max(age, 0), Stored: true}, true
+		}
+	}
+	return Result{}, false
+}
+
 // Get returns the answer of a key: the one that is kept, or what fetch says. Errors are fetch's own and are not kept, or ctx's.
 func (c *Cache) Get(ctx context.Context, key string, p Policy, fetch Fetch) (Result, error) {
 	if a, ok := c.kept.GetIfPresent(key); ok {

@@ -2,8 +2,10 @@ package transcode
 
 import (
 	"bytes"
+	"maps"
 	"math"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -95,8 +97,13 @@ func (b *Binding) encode(c *compiled, values []string, query url.Values, body []
 		}
 	}
 	fromBody := len(wire)
-	var given []protoreflect.FieldDescriptor
-	for name, texts := range query {
+	if wire == nil {
+		wire = make([]byte, 0, 64)
+	}
+	var room [8]protoreflect.FieldDescriptor
+	given := room[:0]
+	for _, name := range inOrder(query) { // so that one request is one sequence of bytes
+		texts := query[name]
 		fd, ok := b.parameter(name)
 		if !ok || len(texts) > 1 && !fd.IsList() {
 			return nil, false
@@ -122,6 +129,14 @@ func (b *Binding) encode(c *compiled, values []string, query url.Values, body []
 		return nil, false
 	}
 	return wire, true
+}
+
+// inOrder are the names of the parameters.
+func inOrder(query url.Values) []string {
+	if len(query) == 0 {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(query))
 }
 
 func (b *Binding) encodeBody(c *compiled, body []byte) ([]byte, bool) {
