@@ -232,11 +232,38 @@ func ask2(c net.Conn) error {
 			err = fmt.Errorf("%v", f)
 		case *http2.DataFrame:
 			if f.StreamEnded() {
-				return nil
+				go pong(c)
+				return c.SetDeadline(time.Time{})
 			}
 		}
 		if err != nil {
 			return err
+		}
+	}
+}
+
+// pong answers the pings of a connection until it is closed: the gateway closes one that doesn't, and on a busy machine the first would be gone
+// before the last is open.
+func pong(c net.Conn) {
+	var head [9]byte // of a frame (RFC 9113, 4.1)
+	for {
+		if _, err := io.ReadFull(c, head[:]); err != nil {
+			return
+		}
+		size := int64(head[0])<<16 | int64(head[1])<<8 | int64(head[2])
+		if http2.FrameType(head[3]) != http2.FramePing || head[4]&byte(http2.FlagPingAck) != 0 {
+			if _, err := io.CopyN(io.Discard, c, size); err != nil {
+				return
+			}
+			continue
+		}
+		frame := append(make([]byte, 0, len(head)+8), head[:]...)[:len(head)+8]
+		if _, err := io.ReadFull(c, frame[len(head):]); err != nil {
+			return
+		}
+		frame[4] = byte(http2.FlagPingAck)
+		if _, err := c.Write(frame); err != nil {
+			return
 		}
 	}
 }

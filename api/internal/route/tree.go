@@ -102,8 +102,8 @@ func (t *Tree[T]) Find(method, path string) (m Match[T], allowed []string, found
 	for s := range strings.SplitSeq(path[1:], "/") {
 		raw = append(raw, s)
 	}
-	s := search[T]{method: method, raw: raw}
-	if !s.decode() {
+	s := search[T]{method: method, raw: raw, plain: raw}
+	if strings.Contains(path, "%") && !s.decode() {
 		return m, nil, false
 	}
 	last := len(raw) - 1
@@ -126,7 +126,7 @@ func (t *Tree[T]) Find(method, path string) (m Match[T], allowed []string, found
 	return m, slices.Compact(s.allowed), false
 }
 
-// search is one Find: the segments as they came and decoded.
+// search is one Find: the segments as they came and decoded, which are the same when nothing is encoded.
 type search[T any] struct {
 	method, verb string
 	raw, plain   []string
