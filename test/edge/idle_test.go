@@ -117,6 +117,7 @@ func (g *lonely) refuses(t *testing.T) {
 	select {
 	case err := <-answer:
 		t.Errorf("one more than the limit is served: %v", err)
+		return
 	case <-time.After(500 * time.Millisecond): // that long nothing came: there is no event to wait for
 	}
 	_ = g.conns[0].Close()
