@@ -11,6 +11,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -38,9 +39,7 @@ func TestIdleConnectionsAreCheap(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			g := startGateway(t)
 			before := g.memory(t)
-			for range n {
-				g.open(t, c.ask)
-			}
+			g.open(t, n, c.ask)
 			after, open := g.memory(t), g.metric(t, "process_open_fds")
 			if open < float64(n) {
 				t.Errorf("only %g files are open, of %d connections", open, n)
@@ -92,15 +91,38 @@ func startGateway(t *testing.T, flags ...string) *lonely {
 	return g
 }
 
-func (g *lonely) open(t *testing.T, ask func(net.Conn) error) {
+// open opens connections, many at a time: on a busy machine the first would have been idle for too long before the last is open.
+func (g *lonely) open(t *testing.T, n int, ask func(net.Conn) error) {
 	t.Helper()
-	c, err := (&net.Dialer{Timeout: 20 * time.Second}).DialContext(t.Context(), "tcp", g.address)
-	if err != nil {
-		t.Fatalf("after %d connections: %v", len(g.conns), err)
+	const atOnce = 64
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	var failed error
+	for worker := range atOnce {
+		all.Go(func() {
+			for i := worker; i < n; i += atOnce {
+				c, err := (&net.Dialer{Timeout: 20 * time.Second}).DialContext(t.Context(), "tcp", g.address)
+				if err == nil {
+					err = ask(c)
+				}
+				mu.Lock()
+				if c != nil {
+					g.conns = append(g.conns, c)
+				}
+				if err != nil {
+					failed = fmt.Errorf("after %d connections: %w", len(g.conns), err)
+				}
+				stop := failed != nil
+				mu.Unlock()
+				if stop {
+					return
+				}
+			}
+		})
 	}
-	g.conns = append(g.conns, c)
-	if err := ask(c); err != nil {
-		t.Fatalf("after %d connections: %v", len(g.conns), err)
+	all.Wait()
+	if failed != nil {
+		t.Fatal(failed)
 	}
 }
 
