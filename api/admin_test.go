@@ -19,6 +19,21 @@ func (e *edge) scrape() string {
 	return w.Body.String()
 }
 
+// counted waits until the metrics have all these lines, and says what else they have when that never is.
+func (e *edge) counted(lines ...string) {
+	e.t.Helper()
+	var last string
+	defer func() {
+		if e.t.Failed() {
+			e.t.Log(last)
+		}
+	}()
+	e.eventually(strings.Join(lines, ", "), func() bool {
+		last = e.scrape()
+		return !slices.ContainsFunc(lines, func(line string) bool { return !strings.Contains(last, "\n"+line+"\n") })
+	})
+}
+
 // page reads a page for those who run the gateway.
 func (e *edge) page(pattern string, out any) {
 	e.t.Helper()

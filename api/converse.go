@@ -193,7 +193,7 @@ func (x *exchange) feed(s client.Stream, first proto.Message, l *listener) error
 // errGone says that the client's connection failed.
 var errGone = errors.New("the client is gone")
 
-// pass sends what the service sends, until the end: nil for a good one.
+// pass sends what the service sends, until the end: nil for a good one. from is closed after an error, and when ctx ends.
 func (x *exchange) pass(ctx context.Context, l *listener, from <-chan heard) error {
 	wait := time.NewTimer(openWait)
 	defer wait.Stop()
@@ -210,7 +210,10 @@ func (x *exchange) pass(ctx context.Context, l *listener, from <-chan heard) err
 	for {
 		var err error
 		select {
-		case h := <-from:
+		case h, more := <-from:
+			if !more { // ctx has ended, and who sends noticed first
+				return ctx.Err()
+			}
 			if h.err != nil {
 				if errors.Is(h.err, io.EOF) {
 					return open()

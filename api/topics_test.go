@@ -87,10 +87,7 @@ func TestATopicInEveryForm(t *testing.T) {
 	b := store(t)
 	e := newsroom(t, b)
 	sse, lines, ws := e.open(changed, "Accept", "text/event-stream"), e.open(changed), e.dial(changed)
-	e.eventually("followed once, for all", func() bool {
-		m := e.scrape()
-		return strings.Contains(m, "gateway_topics_followed 1\n") && strings.Contains(m, "gateway_topic_listeners 3\n")
-	})
+	e.counted("gateway_topics_followed 1", "gateway_topic_listeners 3") // once, for all
 	for n := range 3 {
 		tell(t, b, n)
 		want, id := fmt.Sprint("p", n), strings.TrimPrefix(sse.until(t, "id: "), "id: ")
@@ -107,11 +104,7 @@ func TestATopicInEveryForm(t *testing.T) {
 	sse.cancel()
 	lines.cancel()
 	_ = ws.conn.CloseNow()
-	e.eventually("left", func() bool {
-		m := e.scrape()
-		return strings.Contains(m, "gateway_topics_followed 0\n") && strings.Contains(m, "gateway_topic_listeners 0\n") &&
-			strings.Contains(m, `gateway_topic_events_sent_total{topic="shop.catalog.v1.ProductChanged"} 9`)
-	})
+	e.counted("gateway_topics_followed 0", "gateway_topic_listeners 0", `gateway_topic_events_sent_total{topic="shop.catalog.v1.ProductChanged"} 9`)
 }
 
 // A listener that comes back gets what it missed, then what comes, each once and in order.
