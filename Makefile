@@ -51,7 +51,7 @@ prove-topology: $(CLEAVE_TEST_CONSUL) ## move modules ten times each while custo
 	$(WITH_SERVICES) $(GO) run ./test/prove -what topology
 
 .PHONY: prove-edge
-prove-edge: $(CLEAVE_TEST_CONSUL) ## change the gateway under load, put it beside others, and fuzz it for ten minutes each (two hours; wants wrk, nginx, haproxy)
+prove-edge: $(CLEAVE_TEST_CONSUL) ## change the gateway under load, put it beside others, and fuzz it for ten minutes each (over an hour on two processors; wants wrk, nginx, haproxy)
 	ulimit -n "$$(ulimit -Hn)"; $(WITH_SERVICES) $(GO) run ./test/prove -what edge
 
 .PHONY: bench

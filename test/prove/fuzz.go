@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
+	"runtime"
+	"sync"
 	"time"
 )
 
@@ -29,7 +32,8 @@ func fuzzFor() (time.Duration, error) {
 	return 10 * time.Minute, nil
 }
 
-// fuzz runs the fuzz tests of the set, one after another. What one finds is in its package's testdata/fuzz, and fails there from then on.
+// fuzz runs the fuzz tests of the set, as many at once as there are processors, each on one of its own. What one finds is in its package's
+// testdata/fuzz, and fails there from then on.
 func (r *report) fuzz(ctx context.Context, all []fuzz) error {
 	if len(all) == 0 {
 		return nil
@@ -38,20 +42,42 @@ func (r *report) fuzz(ctx context.Context, all []fuzz) error {
 	if err != nil {
 		return err
 	}
-	var errs []error
-	minutes, failed := 0.0, 0
-	for _, f := range all {
-		cmd := exec.CommandContext(ctx, "go", "test", "-run=^$", "-fuzz=^"+f.name+"$", "-fuzztime="+each.String(), f.pkg)
-		cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-		cmd.Stdout, cmd.Stderr = r.talk, r.talk
-		if err := cmd.Run(); err != nil {
+	talk := &oneAtATime{to: r.talk}
+	lanes := make(chan struct{}, runtime.NumCPU())
+	errs := make([]error, len(all))
+	var running sync.WaitGroup
+	for i, f := range all {
+		lanes <- struct{}{}
+		running.Go(func() {
+			defer func() { <-lanes }()
+			cmd := exec.CommandContext(ctx, "go", "test", "-run=^$", "-fuzz=^"+f.name+"$", "-fuzztime="+each.String(), "-parallel=1", f.pkg)
+			cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+			cmd.Stdout, cmd.Stderr = talk, talk
+			if err := cmd.Run(); err != nil {
+				errs[i] = fmt.Errorf("%s of %s: %w", f.name, f.pkg, err)
+			}
+		})
+	}
+	running.Wait()
+	failed := 0
+	for _, err := range errs {
+		if err != nil {
 			failed++
-			errs = append(errs, fmt.Errorf("%s of %s: %w", f.name, f.pkg, err))
-			continue
 		}
-		minutes += each.Minutes()
 	}
 	const id = "fuzz"
-	return errors.Join(append(errs, r.line([2]string{id}, fmt.Sprintf("figure edge_fuzz_minutes %g min\n", minutes)),
+	return errors.Join(append(errs, r.line([2]string{id}, fmt.Sprintf("figure edge_fuzz_minutes %g min\n", each.Minutes()*float64(len(all)-failed))),
 		r.line([2]string{id}, fmt.Sprintf("figure edge_fuzz_failed %d tests\n", failed)))...)
+}
+
+// oneAtATime is a writer for several.
+type oneAtATime struct {
+	mu sync.Mutex
+	to io.Writer
+}
+
+func (w *oneAtATime) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.to.Write(b)
 }

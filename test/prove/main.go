@@ -4,9 +4,9 @@
 // figure that they measured as a line `figure NAME VALUE UNIT`. -what chooses them: "system" is what a newcomer's first version promises,
 // "shop" the whole matrix of faults under shopping, "topology" modules that move ten times each and the benchmarks of calls, "resilience"
 // failures that must not spread, overloads, settings and certificates that change under load, "edge" the gateway while it is changed, its speed
-// beside others, and ten minutes of every fuzz test of it (two hours). With -all it runs every other test first, as `go test` does, then all sets,
-// in a short form where there is one; a test of those others that fails is run once more, and named. Standard
-// output holds the figures, what a test prints as lines `table ...`, and one line `skipped: N`; all else goes to standard error.
+// beside others, and ten minutes of every fuzz test of it, one on each processor (over an hour on two). With -all it runs every other test
+// first, as `go test` does, then all sets, in a short form where there is one; a test of those others that fails is run once more, and named.
+// Standard output holds the figures, what a test prints as lines `table ...`, and one line `skipped: N`; all else goes to standard error.
 //
 // It exits with 1 when a test fails or is skipped, when a figure is missing, and when one is out of its bounds.
 package main
