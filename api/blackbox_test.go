@@ -157,7 +157,16 @@ type edge struct {
 	stop    func() error // ends it, and returns what Serve did
 }
 
+// start starts a gateway, and waits until it is ready.
 func start(t *testing.T, reg registry.Registry, with ...func(*api.Config)) *edge {
+	t.Helper()
+	e := listening(t, reg, with...)
+	e.eventually("ready", func() bool { return e.get("/readyz").status == http.StatusOK })
+	return e
+}
+
+// listening starts a gateway, which may have no routes yet.
+func listening(t *testing.T, reg registry.Registry, with ...func(*api.Config)) *edge {
 	t.Helper()
 	t.Parallel() // a gateway takes a second to stop
 	client, err := rpc.NewClient(rpc.ClientConfig{Registry: reg, Log: quiet()})
@@ -200,7 +209,6 @@ func start(t *testing.T, reg registry.Registry, with ...func(*api.Config)) *edge
 		transport.CloseIdleConnections()
 		_ = client.Close()
 	})
-	e.eventually("ready", func() bool { return e.get("/readyz").status == http.StatusOK })
 	return e
 }
 

@@ -77,6 +77,9 @@ type Config struct {
 	MaxStreams int
 	// Heartbeat is how often a stream that says nothing shows that it is there; default 15 s.
 	Heartbeat time.Duration
+	// HoldFor is how long a request waits for the routes of a gateway that has just started; default 2 s. 1,024 may wait, further ones and those
+	// for which the time is up get 503 NOT_READY.
+	HoldFor time.Duration
 	// StreamGrace is how long streams may go on when the gateway stops, before they are told to go elsewhere; default 5 s.
 	StreamGrace time.Duration
 	// TLS makes the port speak TLS: HTTP/2 and HTTP/1.1, by ALPN. Without it the port speaks HTTP/1.1 and HTTP/2 in the clear (h2c, with prior
@@ -123,6 +126,7 @@ type Gateway struct {
 	c        Config
 	metrics  *metrics
 	table    atomic.Pointer[table] // nil until the registry has answered
+	hold     *hold                 // those who wait for it
 	contract *contracts
 	changes  chan struct{} // the registry has changed, or a contract has come
 	inFlight chan struct{}
@@ -161,6 +165,7 @@ func New(c Config) (*Gateway, error) {
 	c.HeaderTimeout = cmp.Or(c.HeaderTimeout, 5*time.Second)
 	c.ReadTimeout = cmp.Or(c.ReadTimeout, 30*time.Second)
 	c.Heartbeat = cmp.Or(c.Heartbeat, 15*time.Second)
+	c.HoldFor = cmp.Or(c.HoldFor, 2*time.Second)
 	c.StreamGrace = cmp.Or(c.StreamGrace, 5*time.Second)
 	c.SlowRequest = cmp.Or(c.SlowRequest, time.Second)
 	if c.Metrics == nil {
@@ -190,7 +195,7 @@ func New(c Config) (*Gateway, error) {
 		kept: t.kept, mirrors: t.mirrors,
 		access: access, fixed: newFixed(), streams: newStreams(c.MaxStreams), slowFrom: slowFrom, writeFor: writeTimeout,
 		c: c, guard: who, rates: limit.New(), metrics: m, changes: changes,
-		contract: newContracts(m, c.Log, c.Credentials, func() { poke(changes) }), inFlight: make(chan struct{}, c.MaxInFlight),
+		contract: newContracts(m, c.Log, c.Credentials, func() { poke(changes) }), inFlight: make(chan struct{}, c.MaxInFlight), hold: newHold(c.HoldFor),
 	}
 	g.Tune(Tuning{Origins: c.Origins, Timeout: c.Timeout, MaxBody: c.MaxBody})
 	if c.Origin == nil {

@@ -280,9 +280,8 @@ func (x *exchange) ready() {
 
 // routed finds the route and serves it.
 func (x *exchange) routed() {
-	t := x.g.table.Load()
+	t := x.routes()
 	if t == nil {
-		x.fail(problem.Unavailable(reasonNotReady, "the registry has not answered yet"))
 		return
 	}
 	if x.rpc != nil {

@@ -49,9 +49,8 @@ func (x *exchange) mcp() {
 		x.notAllowed([]string{http.MethodPost})
 		return
 	}
-	t := x.g.table.Load()
+	t := x.routes()
 	if t == nil {
-		x.fail(problem.Unavailable(reasonNotReady, "the registry has not answered yet"))
 		return
 	}
 	// A page that a browser loaded may come from anybody's server under any name (DNS rebinding), so that to be of this host says nothing.

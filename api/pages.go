@@ -28,9 +28,8 @@ func (x *exchange) document() {
 
 // sendDocument sends a document of the routes, or says that it is the one that the client has.
 func (x *exchange) sendDocument(media string, of func(*table) (doc []byte, etag string)) {
-	t := x.g.table.Load()
+	t := x.routes()
 	if t == nil {
-		x.fail(problem.Unavailable(reasonNotReady, "the registry has not answered yet"))
 		return
 	}
 	doc, etag := of(t)

@@ -135,6 +135,28 @@ func TestNotReadyWithoutARegistry(t *testing.T) {
 	}
 }
 
+// A browser's EventSource gives up at any answer but 200: one that comes back to a gateway that has just started must not be told to wait.
+func TestNobodyIsRefusedWhileAGatewayLearnsItsRoutes(t *testing.T) {
+	reg := &flaky{Registry: registry.NewMemoryRegistry()}
+	reg.broken.Store(true)
+	catalogue(t, reg, &shelf{})
+	e := listening(t, reg, func(c *api.Config) { c.HoldFor = patience })
+	if a := e.get("/readyz"); a.status != http.StatusServiceUnavailable {
+		t.Errorf("ready without routes: %d", a.status)
+	}
+	got := make(chan answer, 3)
+	for _, path := range []string{"/v1/products", "/openapi.json", "/events"} {
+		go func() { got <- e.get(path) }()
+	}
+	e.counted("gateway_requests_in_flight 3")
+	reg.broken.Store(false)
+	for range cap(got) {
+		if a := <-got; a.status != http.StatusOK {
+			t.Errorf("%d %s", a.status, a.body)
+		}
+	}
+}
+
 func TestAServiceThatDiesIs503(t *testing.T) {
 	reg := registry.NewMemoryRegistry()
 	catalogue(t, reg, &shelf{})

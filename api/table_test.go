@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go-micro.dev/v4/registry"
@@ -87,6 +88,7 @@ func TestAPanicInAnAnswerCutsIt(t *testing.T) {
 
 func TestNotReadyBeforeTheRegistryAnswered(t *testing.T) {
 	g := bare(t)
+	g.hold = newHold(time.Millisecond)
 	for path, want := range map[string]int{"/readyz": 503, "/openapi.json": 503, "/v1/products": 503, "/healthz": 200, "/": 200, "/metrics": 503} {
 		w := httptest.NewRecorder()
 		g.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))

@@ -111,9 +111,8 @@ func (g *Gateway) topicNow(name string) *topicOf {
 
 // listTopics sends the topics that are offered.
 func (x *exchange) listTopics() {
-	t := x.g.table.Load()
+	t := x.routes()
 	if t == nil {
-		x.fail(problem.Unavailable(reasonNotReady, "the registry has not answered yet"))
 		return
 	}
 	type line struct {
@@ -163,8 +162,7 @@ func (x *exchange) topic(name string) {
 		x.failWith(http.StatusMethodNotAllowed, problem.Unimplemented("METHOD_NOT_ALLOWED", "a topic is read by GET"))
 		return
 	}
-	if x.g.table.Load() == nil {
-		x.fail(problem.Unavailable(reasonNotReady, "the registry has not answered yet"))
+	if x.routes() == nil {
 		return
 	}
 	tp := x.g.topicNow(name)

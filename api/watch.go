@@ -155,6 +155,7 @@ func (g *Gateway) count() error {
 // swap puts a table in force, and tells of what is new in it.
 func (g *Gateway) swap(ctx context.Context, before, t *table) {
 	g.table.Store(t)
+	g.hold.end()
 	g.metrics.routes.Set(float64(len(t.endpoints)))
 	if before == nil {
 		before = &table{}
