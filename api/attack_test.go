@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
 	"go-micro.dev/v4/metadata"
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -188,7 +190,36 @@ func bodyAttacks() []attack {
 		{"decompression bomb, Connect", func(b *battle) int {
 			return b.send("POST", "/shop.catalog.v1.Catalog/GetProduct", bomb(b.t), "Content-Type", js, "Content-Encoding", "gzip").status
 		}, []int{400, 413, 429}},
+		{"decompression bomb, gRPC-Web frame", func(b *battle) int {
+			z := bomb(b.t)
+			frame := string(binary.BigEndian.AppendUint32([]byte{1}, uint32(len(z)))) + z
+			a := b.send("POST", "/shop.catalog.v1.Catalog/GetProduct", frame, "Content-Type", "application/grpc-web+proto", "Grpc-Encoding", "gzip")
+			if !strings.Contains(a.body, "grpc-status: 8") && a.header.Get("Grpc-Status") != "8" {
+				b.t.Errorf("%v %q", a.header, a.body)
+			}
+			return a.status
+		}, []int{200}},
+		{"a body of zstd, REST", func(b *battle) int {
+			return b.send("POST", "/v1/carts", zstdBomb(b.t), "Content-Type", js, "Content-Encoding", "zstd").status
+		}, []int{415}},
+		{"a body of zstd, Connect", func(b *battle) int {
+			return b.send("POST", "/shop.catalog.v1.Catalog/GetProduct", zstdBomb(b.t), "Content-Type", js, "Content-Encoding", "zstd").status
+		}, []int{400, 404, 415, 501}},
 	}
+}
+
+// zstdBomb is 256 MiB of spaces in some kilobytes.
+func zstdBomb(t *testing.T) string {
+	t.Helper()
+	var out bytes.Buffer
+	z, err := zstd.NewWriter(&out)
+	for i := 0; i < 256 && err == nil; i++ {
+		_, err = z.Write(bytes.Repeat([]byte(" "), 1<<20))
+	}
+	if err := errors.Join(err, z.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
 }
 
 // bomb is 256 MiB of spaces in a quarter of a megabyte.
@@ -229,6 +260,17 @@ func wireAttacks() []attack {
 		{"smuggling: chunked, in disguise", post("Transfer-Encoding: xchunked\r\n", "0\r\n\r\n"), []int{400, 501}},
 		{"smuggling: chunked twice", post("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", "0\r\n\r\n"), []int{400, 501}},
 		{"smuggling: a chunk of a wrong length", post("Transfer-Encoding: chunked\r\n", "-1\r\n{}\r\n0\r\n\r\n"), []int{400}},
+		{"smuggling: a space before the colon", post("Transfer-Encoding : chunked\r\n", "0\r\n\r\n"), []int{400}},
+		{"smuggling: chunked, folded", post("Transfer-Encoding:\r\n chunked\r\nContent-Length: 5\r\n", "0\r\n\r\n"), []int{200, 400, 501}},
+		{"smuggling: chunked over HTTP/1.0", func(b *battle) int {
+			b.seen.Store(nil)
+			status := b.raw("POST /v1/carts HTTP/1.0\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\nContent-Length: 7\r\n\r\n" +
+				"2\r\n{}\r\n0\r\n\r\nGET " + publicGet + " HTTP/1.1\r\nHost: x\r\n\r\n")
+			if b.seen.Load() != nil {
+				b.t.Error("the request that was smuggled in was served")
+			}
+			return status
+		}, []int{200, 400, 501}},
 		{"slow headers", func(b *battle) int { return b.raw("GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ") }, []int{closed, 408}},
 		{"slow body", post("Content-Length: 100\r\n", "{"), []int{408}},
 		{"a connection that says nothing", func(b *battle) int { return b.raw("") }, []int{closed, 408}},
