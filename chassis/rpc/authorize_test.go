@@ -115,6 +115,36 @@ func TestGRPCIsRefusedBeforeTheRequest(t *testing.T) {
 	}
 }
 
+// A stream may be refused before its request has been sent: Send says nothing of it, and Recv says why.
+func TestRecvSaysWhyAStreamIsRefused(t *testing.T) {
+	a := newAuthority()
+	for _, lane := range []bool{true, false} {
+		var shut atomic.Bool
+		shut.Store(true)
+		reg := gated(t, a, &shut, func(string, *tls.ConnectionState) {})
+		c := newClient(t, ClientConfig{Registry: reg, Log: quiet(), TLS: a.client("x"), NoLane: !lane})
+		st, err := c.Stream(t.Context(), c.NewRequest("catalog", "Catalog.ExportProducts", &catalogv1.ExportProductsRequest{}, client.StreamingRequest()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var wire interface{ SendMsg(m any) error }
+		switch s := st.(type) {
+		case *laneStream:
+			wire = s.wire
+		case *clientStream:
+			wire = s.grpc
+		}
+		eventually(t, "it is refused", func() bool { return errors.Is(wire.SendMsg(&catalogv1.ExportProductsRequest{}), io.EOF) })
+		if err := st.Send(&catalogv1.ExportProductsRequest{}); err != nil {
+			t.Errorf("lane %v: Send says %v", lane, err)
+		}
+		err = st.Recv(&catalogv1.Product{})
+		if p := problem.From(err); err == nil || p.Code != codes.PermissionDenied || p.Reason != "NOT_YOU" {
+			t.Errorf("lane %v: Recv says %v", lane, err)
+		}
+	}
+}
+
 func TestAHandshakeThatFailsIsTold(t *testing.T) {
 	a, other := newAuthority(), newAuthority()
 	told := make(chan error, 10)

@@ -150,6 +150,9 @@ func (s *pipeClient) Send(m any) error {
 	select {
 	case s.p.up <- in:
 	case <-s.p.done: // why is what Recv returns
+		if s.oneRequest {
+			return nil // as methodInfo.over has it
+		}
 		return io.EOF
 	case <-s.ctx.Done():
 		return s.note(problem.From(s.ctx.Err()))

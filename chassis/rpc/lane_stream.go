@@ -54,14 +54,15 @@ func (s *laneStream) Context() context.Context  { return s.ctx }
 func (s *laneStream) Request() client.Request   { return s.req }
 func (s *laneStream) Response() client.Response { return nil }
 
-// Send sends a message, and after the only one of a method that takes no stream the end of the sending direction.
+// Send sends a message, and after the only one of a method that takes no stream the end of the sending direction. When the server has ended
+// the stream it is io.EOF, and nil of such a method, as it is in grpc-go: why is what Recv returns.
 func (s *laneStream) Send(m any) error {
 	err := s.wire.SendMsg(m)
 	if err == nil && !s.info.clientStream {
 		s.wire.CloseSend()
 	}
-	if errors.Is(err, io.EOF) { // the server has ended it: why is what Recv returns
-		return err
+	if errors.Is(err, io.EOF) {
+		return s.info.over()
 	}
 	return s.note(err)
 }

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"io"
 	"maps"
 	"strings"
 	"sync/atomic"
@@ -37,6 +38,15 @@ type methodInfo struct {
 	clientStream bool
 	direct       atomic.Pointer[directly]
 	ok           prometheus.Observer // of calls that went well; nil when there is one for each service
+}
+
+// over is what Send returns when the server has ended the stream. Generated code sends the only request of a method by itself, and returns that
+// error to a caller who then has no stream to Recv from: so there is none, as there is none in grpc-go.
+func (m *methodInfo) over() error {
+	if m.clientStream {
+		return io.EOF
+	}
+	return nil
 }
 
 // directly is where a method was found in this process, as long as the table is the same.

@@ -30,14 +30,15 @@ func (s *clientStream) Context() context.Context  { return s.ctx }
 func (s *clientStream) Request() client.Request   { return s.req }
 func (s *clientStream) Response() client.Response { return nil }
 
-// Send sends a message, and after the only one of a method that takes no stream the end of the sending direction.
+// Send sends a message, and after the only one of a method that takes no stream the end of the sending direction. When the server has ended
+// the stream it is io.EOF, and nil of such a method: why is what Recv returns.
 func (s *clientStream) Send(m any) error {
 	err := s.grpc.SendMsg(m)
 	if err == nil && !s.info.clientStream {
 		err = s.grpc.CloseSend()
 	}
-	if errors.Is(err, io.EOF) { // the server has ended it: why is what Recv returns
-		return err
+	if errors.Is(err, io.EOF) {
+		return s.info.over()
 	}
 	return s.note(err)
 }
