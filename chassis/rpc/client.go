@@ -91,7 +91,7 @@ func NewClient(c ClientConfig) (*Client, error) {
 		return nil, fmt.Errorf("rpc: register metrics: %w", err)
 	}
 	cl := &Client{
-		c: c, metrics: m, clock: newClock(), targets: map[string]*target{}, peers: map[peerID]*peer{},
+		c: c, metrics: m, targets: map[string]*target{}, peers: map[peerID]*peer{},
 		opts: client.Options{
 			Registry: c.Registry, Broker: c.Broker, ContentType: contentType, Context: context.Background(),
 			CallOptions: client.CallOptions{RequestTimeout: defaultTimeout, Retries: maxAttempts - 1},

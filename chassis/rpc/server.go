@@ -38,6 +38,7 @@ type Server struct {
 	workers  work.Pool
 	draining atomic.Bool
 	tally    tally
+	clock    clock
 	red      *red // nil when nobody reads it
 
 	health   *health.Server
