@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,6 +21,7 @@ type budget struct {
 	endless        bool
 	calls, refused prometheus.Counter // first attempts, and retries that were not made
 
+	full    atomic.Bool // balance is budgetMax: there is nothing to add
 	mu      sync.Mutex
 	balance float64
 	last    time.Time
@@ -34,9 +36,13 @@ func newBudget(now func() time.Time, m *metrics, service string) *budget {
 
 func (b *budget) deposit() {
 	b.calls.Inc()
+	if b.full.Load() {
+		return
+	}
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.balance = min(b.balance+budgetPerCall, budgetMax)
-	b.mu.Unlock()
+	b.full.Store(b.balance == budgetMax)
 }
 
 // withdraw says whether a retry is allowed, and takes it from the budget.
@@ -54,5 +60,6 @@ func (b *budget) withdraw() bool {
 		return false
 	}
 	b.balance--
+	b.full.Store(false)
 	return true
 }
