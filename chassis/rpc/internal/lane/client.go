@@ -225,15 +225,19 @@ func (c *Client) Call(ctx context.Context, h *Head, in, out proto.Message) error
 	}
 	c.flush(len(c.calls) == 1 && len(c.streams) == 0)
 
-	select {
-	case <-call.done:
-	case <-done:
-		if c.abandon(id, call) {
-			call.out, call.till = nil, time.Time{}
-			c.waiters.Put(call)
-			return ctx.Err()
+	if done == nil { // nothing but the answer and the alarm ends it
+		<-call.done
+	} else {
+		select {
+		case <-call.done:
+		case <-done:
+			if c.abandon(id, call) {
+				call.out, call.till = nil, time.Time{}
+				c.waiters.Put(call)
+				return ctx.Err()
+			}
+			<-call.done // the answer is being decoded
 		}
-		<-call.done // the answer is being decoded
 	}
 	if err = call.err; err == nil && call.raw != nil {
 		err = decoded(call.raw, out)

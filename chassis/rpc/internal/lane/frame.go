@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 )
 
 // Magic is how every lane connection begins. No HTTP method does, and no HTTP/2 preface.
@@ -70,8 +71,9 @@ func finish(b []byte, start int) {
 // reader reads frames.
 type reader struct {
 	r     *bufio.Reader
-	limit int // of a payload
-	skip  int // of the last frame, which still lies in r
+	limit int       // of a payload
+	skip  int       // of the last frame, which still lies in r
+	at    time.Time // when the end of the last frame had come
 }
 
 func newReader(r io.Reader, limit int) *reader {
@@ -86,6 +88,7 @@ func (r *reader) next() (frame, error) {
 		}
 		r.skip = 0
 	}
+	had := r.r.Buffered()
 	h, err := r.r.Peek(headerSize)
 	if err != nil {
 		if len(h) > 0 && errors.Is(err, io.EOF) {
@@ -104,12 +107,16 @@ func (r *reader) next() (frame, error) {
 			return f, noEOF(err)
 		}
 		f.payload, r.skip = b[headerSize:], headerSize+n
+		if had < headerSize+n { // else it came with the one before
+			r.at = time.Now()
+		}
 		return f, nil
 	}
 	if _, err := r.r.Discard(headerSize); err != nil {
 		return f, err
 	}
 	f.payload, err = readAll(r.r, n)
+	r.at = time.Now()
 	return f, noEOF(err)
 }
 

@@ -263,7 +263,7 @@ func (c *Server) call(f frame) error {
 	}
 	var until time.Time
 	if h.Timeout > 0 {
-		until = time.Now().Add(h.Timeout)
+		until = c.r.at.Add(h.Timeout)
 	}
 	call.from.Is = h.Span
 	call.ctx.Init(c.ctx, c.s.Keys, until, &call.from, c.s.Incoming(h.Meta))
