@@ -12,7 +12,7 @@
 //
 // # Limits
 //
-//	spans in memory          8,192 and 2,048 kept ones, some 200 bytes each
+//	spans in memory          8,192 of some 90 bytes, and 2,048 kept ones of some 170
 //	notable traces           128 are told from others at a time
 //	spans that wait to be exported  8,192; then they are dropped, and counted
 //	links of a span          32

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+	"time"
+	"unsafe"
 
 	"go.opentelemetry.io/otel/trace"
 )
@@ -20,24 +22,110 @@ type ring struct{ of [shards]shard }
 type shard struct {
 	mu      sync.Mutex
 	recent  []slot
-	at      int // where the next one goes
+	whole   []*SpanData // of a recent span that doesn't fit its slot; nil of the others
+	at      int         // where the next one goes
+	words   words
 	kept    []SpanData
+	most    int // of kept
 	keptAt  int
 	total   uint64
 	notable [remembered]trace.TraceID // the last ones
 	next    int
 }
 
-// slot is a span among the recent ones.
+// slot is a span among the recent ones. It has no pointers: there are thousands of them, and the garbage collector needn't look at any.
 type slot struct {
-	SpanData
-	kept, out bool // is among the kept ones; is exported
+	trace                     trace.TraceID
+	id, parent                trace.SpanID
+	flags                     trace.TraceFlags
+	kind                      Kind
+	stream, direct            bool
+	kept, out                 bool // is among the kept ones; is exported
+	service, name, peer, code word
+	start                     int64
+	took                      time.Duration
+}
+
+// word stands for a string: services and methods have the same few names again and again.
+type word uint16
+
+// maxWords is how many strings a shard knows words for. A span with another one doesn't fit its slot.
+const maxWords = 1024
+
+// words are strings by their words, and the other way round; the empty one has 0.
+type words struct {
+	all    []string
+	of     map[string]word
+	recent [32]struct { // found by where they are, without hashing them
+		s string
+		word
+	}
+}
+
+func (w *words) word(s string) (word, bool) {
+	if s == "" {
+		return 0, true
+	}
+	at := unsafe.StringData(s)                                              //nolint:gosec // compared, not followed
+	last := &w.recent[uintptr(unsafe.Pointer(at))/8%uintptr(len(w.recent))] //nolint:gosec // a hash
+	if len(last.s) == len(s) && unsafe.StringData(last.s) == at {           //nolint:gosec // compared, not followed
+		return last.word, true
+	}
+	n, ok := w.find(s)
+	if ok {
+		last.s, last.word = s, n
+	}
+	return n, ok
+}
+
+func (w *words) find(s string) (word, bool) {
+	if n, ok := w.of[s]; ok {
+		return n, true
+	}
+	if len(w.all) == maxWords {
+		return 0, false
+	}
+	n := word(len(w.all)) //nolint:gosec // at most maxWords
+	w.all = append(w.all, s)
+	w.of[s] = n
+	return n, true
 }
 
 func (r *ring) init(recent, kept int) {
 	for i := range r.of {
-		r.of[i].recent = make([]slot, max(recent/shards, 1))
-		r.of[i].kept = make([]SpanData, max(kept/shards, 1))
+		h := &r.of[i]
+		h.recent = make([]slot, max(recent/shards, 1))
+		h.whole = make([]*SpanData, len(h.recent))
+		h.most = max(kept/shards, 1)
+		h.words = words{all: []string{""}, of: map[string]word{}}
+	}
+}
+
+// put makes s the recent span i.
+func (h *shard) put(i int, s *SpanData, out bool) {
+	to := &h.recent[i]
+	service, ok1 := h.words.word(s.Service)
+	name, ok2 := h.words.word(s.Name)
+	peer, ok3 := h.words.word(s.Peer)
+	code, ok4 := h.words.word(s.Code)
+	*to = slot{
+		trace: s.Trace, id: s.ID, parent: s.Parent, flags: s.Flags, kind: s.Kind, stream: s.Stream, direct: s.Direct, out: out,
+		service: service, name: name, peer: peer, code: code, start: s.Start, took: s.Took,
+	}
+	if h.whole[i] = nil; len(s.Attrs) > 0 || len(s.Links) > 0 || !ok1 || !ok2 || !ok3 || !ok4 {
+		h.whole[i] = new(*s)
+	}
+}
+
+// span is the recent span i.
+func (h *shard) span(i int) SpanData {
+	if s := h.whole[i]; s != nil {
+		return *s
+	}
+	s, all := &h.recent[i], h.words.all
+	return SpanData{
+		Trace: s.trace, ID: s.id, Parent: s.parent, Flags: s.flags, Kind: s.kind, Stream: s.stream, Direct: s.direct,
+		Service: all[s.service], Name: all[s.name], Peer: all[s.peer], Code: all[s.code], Start: s.start, Took: s.took,
 	}
 }
 
@@ -48,39 +136,41 @@ func (r *ring) add(s *SpanData, notable, out bool) (late []SpanData) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.total++
-	slot := &h.recent[h.at]
+	at := h.at
 	if h.at++; h.at == len(h.recent) {
 		h.at = 0
 	}
-	slot.SpanData, slot.kept, slot.out = *s, false, out
+	h.put(at, s, out)
 	switch {
 	case h.next > 0 && slices.Contains(h.notable[:min(h.next, remembered)], s.Trace):
-		return h.keep(slot, nil)
+		return h.keep(at, nil)
 	case !notable:
 		return nil
 	}
 	h.notable[h.next%remembered] = s.Trace
 	h.next++
 	for i := range h.recent { // what came before it
-		if o := &h.recent[i]; o.Trace == s.Trace {
-			late = h.keep(o, late)
+		if h.recent[i].trace == s.Trace {
+			late = h.keep(i, late)
 		}
 	}
 	return late
 }
 
-// keep puts a span among the kept ones, and adds it to late when it is to be exported.
-func (h *shard) keep(s *slot, late []SpanData) []SpanData {
+// keep puts the recent span i among the kept ones, and adds it to late when it is to be exported.
+func (h *shard) keep(i int, late []SpanData) []SpanData {
+	s := &h.recent[i]
 	if !s.kept {
 		s.kept = true
-		h.kept[h.keptAt] = s.SpanData
-		if h.keptAt++; h.keptAt == len(h.kept) {
-			h.keptAt = 0
+		if len(h.kept) < h.most {
+			h.kept = append(h.kept, SpanData{})
 		}
+		h.kept[h.keptAt] = h.span(i)
+		h.keptAt = (h.keptAt + 1) % h.most
 	}
 	if !s.out {
 		s.out = true
-		late = append(late, s.SpanData)
+		late = append(late, h.span(i))
 	}
 	return late
 }
@@ -100,8 +190,8 @@ func (r *ring) trace(id trace.TraceID) []SpanData {
 	h := &r.of[id[15]%shards]
 	var out []SpanData
 	seen := map[trace.SpanID]struct{}{}
-	h.each(func(s *SpanData) {
-		if _, again := seen[s.ID]; s.Trace == id && !again {
+	h.each(id, func(s *SpanData) {
+		if _, again := seen[s.ID]; !again {
 			seen[s.ID] = struct{}{}
 			out = append(out, *s)
 		}
@@ -110,18 +200,19 @@ func (r *ring) trace(id trace.TraceID) []SpanData {
 	return out
 }
 
-// each goes through all spans, with the lock held; a span that is kept may come twice.
-func (h *shard) each(f func(*SpanData)) {
+// each goes through all spans, or those of one trace, with the lock held; a span that is kept may come twice.
+func (h *shard) each(of trace.TraceID, f func(*SpanData)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i := range h.recent {
-		if s := &h.recent[i]; s.Trace.IsValid() {
-			f(&s.SpanData)
+		if t := h.recent[i].trace; t.IsValid() && (t == of || !of.IsValid()) {
+			s := h.span(i)
+			f(&s)
 		}
 	}
 	for i := range h.kept {
-		if s := &h.kept[i]; s.Trace.IsValid() {
-			f(s)
+		if h.kept[i].Trace == of || !of.IsValid() {
+			f(&h.kept[i])
 		}
 	}
 }
@@ -139,7 +230,7 @@ type summary struct {
 func (r *ring) summaries(limit int) []summary {
 	all := map[trace.TraceID]*summary{}
 	for i := range r.of {
-		r.of[i].each(func(s *SpanData) {
+		r.of[i].each(trace.TraceID{}, func(s *SpanData) {
 			u := all[s.Trace]
 			if u == nil {
 				u = &summary{first: s.Start, top: *s, seen: map[trace.SpanID]struct{}{}}
