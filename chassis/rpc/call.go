@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/cleavehq/cleave/chassis/problem"
+	"github.com/cleavehq/cleave/chassis/telemetry"
 )
 
 // Reasons of an Unavailable error that the client makes itself.
@@ -75,20 +76,26 @@ func (c *Client) callAll(
 			before.tried, before.last = []string{s.service.Nodes[0].Address}, problem.From(err)
 		}
 	}
-	return time.Time{}, c.overWire(ctx, req, rsp, info, o, until, before)
+	return c.overWire(ctx, req, rsp, info, o, start, until, before)
 }
 
 func (c *Client) overWire(
-	ctx context.Context, req client.Request, rsp any, info *methodInfo, o *client.CallOptions, until time.Time, before earlier,
-) error {
-	return c.traced(ctx, req, func(ctx context.Context) error { return c.remote(ctx, req, rsp, info, *o, until, before) })
+	ctx context.Context, req client.Request, rsp any, info *methodInfo, o *client.CallOptions, start, until time.Time, before earlier,
+) (end time.Time, err error) {
+	ctx, span := telemetry.StartCall(ctx, start, req.Service(), req.Endpoint()) // a direct call has the server's span alone
+	err = c.remote(ctx, req, rsp, info, o, until, before)
+	if span != nil {
+		end = c.clock.now()
+		span.DoneAt(end, err)
+	}
+	return end, err
 }
 
 // remote makes the call over a wire.
 func (c *Client) remote(
-	ctx context.Context, req client.Request, rsp any, info *methodInfo, o client.CallOptions, until time.Time, before earlier,
+	ctx context.Context, req client.Request, rsp any, info *methodInfo, o *client.CallOptions, until time.Time, before earlier,
 ) error {
-	t, err := c.target(req.Service())
+	t, err := c.targetOf(info, req.Service())
 	if err != nil {
 		return err
 	}
@@ -98,26 +105,37 @@ func (c *Client) remote(
 		ctx = p
 	}
 	t.budget.deposit()
-	call := wrapped(o, func(ctx context.Context, node *registry.Node, req client.Request, rsp any, _ client.CallOptions) error {
-		p, err := c.peer(t.name, node)
-		if err != nil {
+	return c.retried(ctx, t, info, o, before, func(node *registry.Node, began time.Time) error {
+		if len(o.CallWrappers) == 0 {
+			return c.once(ctx, t, node, began, info, req, rsp)
+		}
+		return wrapped(o, func(ctx context.Context, node *registry.Node, req client.Request, rsp any, _ client.CallOptions) error {
+			return c.once(ctx, t, node, c.clock.now(), info, req, rsp)
+		})(ctx, node, req, rsp, *o)
+	})
+}
+
+// once makes one attempt, which begins now.
+func (c *Client) once(
+	ctx context.Context, t *target, node *registry.Node, now time.Time, info *methodInfo, req client.Request, rsp any,
+) error {
+	p, err := c.peer(t.name, node)
+	if err != nil {
+		return err
+	}
+	defer p.release()
+	if c.speaksLane(node, info) {
+		if err := c.overLane(ctx, t, p, now, info, req, rsp); !errors.Is(err, errNoLane) {
 			return err
 		}
-		defer p.release()
-		if c.speaksLane(node, info) {
-			if err := c.overLane(ctx, t, p, info, req, rsp); !errors.Is(err, errNoLane) {
-				return err
-			}
-		}
-		return c.attempt(outgoing(ctx), t, p, func(ctx context.Context, p *peer) error {
-			return p.conn.Invoke(ctx, info.path, req.Body(), rsp)
-		})
+	}
+	return c.attempt(outgoing(ctx), t, p, func(ctx context.Context, p *peer) error {
+		return p.conn.Invoke(ctx, info.path, req.Body(), rsp)
 	})
-	return c.retried(ctx, t, info, o, before, func(node *registry.Node) error { return call(ctx, node, req, rsp, o) })
 }
 
 // wrapped puts the options' call wrappers around a call.
-func wrapped(o client.CallOptions, call client.CallFunc) client.CallFunc {
+func wrapped(o *client.CallOptions, call client.CallFunc) client.CallFunc {
 	for i := len(o.CallWrappers) - 1; i >= 0; i-- {
 		call = o.CallWrappers[i](call)
 	}
@@ -137,7 +155,7 @@ func deadline(ctx context.Context, timeout time.Duration, start time.Time) time.
 
 // retried runs one call on one instance after the other until it is answered or no further attempt is allowed.
 func (c *Client) retried(
-	ctx context.Context, t *target, info *methodInfo, o client.CallOptions, before earlier, call func(*registry.Node) error,
+	ctx context.Context, t *target, info *methodInfo, o *client.CallOptions, before earlier, call func(*registry.Node, time.Time) error,
 ) error {
 	attempts := min(max(o.Retries, 0)+1, maxAttempts)
 	tried, last := before.tried, before.last
@@ -155,8 +173,8 @@ func (c *Client) retried(
 			}
 			return err
 		}
-		began := time.Now()
-		last = call(node)
+		began := c.clock.now()
+		last = call(node, began)
 		t.judged(ctx, o, info, node, last, began)
 		if last == nil {
 			return nil
@@ -203,7 +221,7 @@ func (b *brokenError) problem(service string, idempotent bool) error {
 
 // attempt runs fn on one instance, and ejects it when its connection fails.
 func (c *Client) attempt(ctx context.Context, t *target, p *peer, fn func(context.Context, *peer) error) error {
-	p.begin()
+	p.begin(c.clock.now())
 	defer p.end()
 	a := &attempt{}
 	err := fn(context.WithValue(ctx, attemptKey{}, a), p)
@@ -249,7 +267,7 @@ func (c *Client) Stream(ctx context.Context, req client.Request, opts ...client.
 	if s, ok := c.directStream(ctx, req, info, o, meant); ok {
 		return s, nil
 	}
-	t, err := c.target(req.Service())
+	t, err := c.targetOf(info, req.Service())
 	if err != nil {
 		return nil, err
 	}
@@ -261,7 +279,7 @@ func (c *Client) Stream(ctx context.Context, req client.Request, opts ...client.
 		ctx, cancel = context.WithCancel(ctx)
 	}
 	var out client.Stream
-	err = c.retried(ctx, t, info, *o, earlier{share: meant}, func(node *registry.Node) (err error) {
+	err = c.retried(ctx, t, info, o, earlier{share: meant}, func(node *registry.Node, _ time.Time) (err error) {
 		p, err := c.peer(t.name, node)
 		if err != nil {
 			return err
@@ -291,7 +309,7 @@ func (c *Client) openGRPC(
 			return err
 		}
 		a, _ := inner.Value(attemptKey{}).(*attempt)
-		p.begin() // until the stream ends
+		p.begin(c.clock.now()) // until the stream ends
 		context.AfterFunc(gs.Context(), p.end)
 		out = &clientStream{ctx: ctx, c: c, t: t, p: p, a: a, grpc: gs, req: req, info: info, cancel: cancel}
 		return nil

@@ -273,7 +273,7 @@ func (c *Client) tryDirect(
 func (c *Client) wrappedDirect(
 	ctx context.Context, s *Server, m *method, req client.Request, rsp any, o *client.CallOptions, start, until time.Time,
 ) (gone bool, err error) {
-	err = wrapped(*o, func(ctx context.Context, _ *registry.Node, req client.Request, rsp any, _ client.CallOptions) (err error) {
+	err = wrapped(o, func(ctx context.Context, _ *registry.Node, req client.Request, rsp any, _ client.CallOptions) (err error) {
 		gone, _, err = c.directAny(ctx, s, m, req, rsp, start, until)
 		return err
 	})(ctx, s.service.Nodes[0], req, rsp, *o)

@@ -9,7 +9,7 @@ func (c *Client) MayHedge(service string) bool {
 		}
 	}
 	t, err := c.target(service)
-	if err != nil || t.alone(*c.defaults.Load()) {
+	if err != nil || t.alone(c.defaults.Load()) {
 		return false
 	}
 	return t.budget.withdraw()

@@ -154,26 +154,30 @@ func (l *lanes) close() {
 	}
 }
 
-func (c *Client) head(ctx context.Context, info *methodInfo) lane.Head {
+func (c *Client) head(ctx context.Context, info *methodInfo, now time.Time) lane.Head {
 	md, _ := metadata.FromContext(ctx)
 	h := lane.Head{Path: info.path, Span: telemetry.Span(ctx), Meta: onward(ctx, md)}
 	if at, ok := ctx.Deadline(); ok {
-		h.Timeout = max(time.Until(at), 1)
+		h.Timeout = max(at.Sub(now), 1)
 	}
 	return h
 }
 
-// overLane makes one attempt over the lane. errNoLane says that it has to be made over gRPC.
-func (c *Client) overLane(ctx context.Context, t *target, p *peer, info *methodInfo, req client.Request, rsp any) error {
+// overLane makes one attempt over the lane, which begins now. errNoLane says that it has to be made over gRPC.
+func (c *Client) overLane(ctx context.Context, t *target, p *peer, now time.Time, info *methodInfo, req client.Request, rsp any) error {
 	in, ok := req.Body().(proto.Message)
 	out, okToo := rsp.(proto.Message)
 	if !ok || !okToo {
 		return errNoLane // gRPC says what is wrong
 	}
-	cl, err := c.lane(ctx, p)
+	cl, err := p.lanes.client.Load(), error(nil)
+	if cl == nil || !cl.Usable() {
+		cl, err = c.lane(ctx, p)
+		now = c.clock.now() // it may have waited
+	}
 	if err == nil {
-		h := c.head(ctx, info)
-		p.begin()
+		h := c.head(ctx, info, now)
+		p.begin(now)
 		err = cl.Call(ctx, &h, in, out)
 		p.end()
 	} else if !errors.Is(err, errNoLane) {

@@ -110,6 +110,12 @@ func (l *laneMethod) NewRequest() proto.Message { return newMessage(l.m.in) }
 
 func (l *laneMethod) Unary(ctx *callctx.Context, in proto.Message) (proto.Message, error) {
 	out := newMessage(l.m.out)
+	if l.m.plain && l.s.conns == nil && ctx.Get(keyHeader) == "" {
+		if err := l.s.plainly(ctx, l.m, in, out); err != nil {
+			return nil, err
+		}
+		return out, nil
+	}
 	req := &request{service: l.s.c.Name, endpoint: l.m.name, call: ctx, body: in}
 	if err := l.m.run(ctx, req, out); err != nil {
 		return nil, err

@@ -37,12 +37,12 @@ func (c *Client) openLane(
 		}
 		return nil, c.laneOutcome(ctx, t, p, err)
 	}
-	h := c.head(ctx, info)
+	h := c.head(ctx, info, c.clock.now())
 	st, err := cl.Open(ctx, &h)
 	if err != nil {
 		return nil, c.laneOutcome(ctx, t, p, err)
 	}
-	p.begin() // until the stream ends
+	p.begin(c.clock.now()) // until the stream ends
 	context.AfterFunc(ctx, func() {
 		st.Cancel()
 		p.end()

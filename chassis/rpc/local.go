@@ -94,7 +94,7 @@ func (c *Client) local(req client.Request, info *methodInfo, o *client.CallOptio
 		return nil, nil
 	}
 	here, others := false, false
-	for _, n := range t.instances(*o) {
+	for _, n := range t.instances(o) {
 		if n.Address == s.service.Nodes[0].Address {
 			here = true
 		} else {

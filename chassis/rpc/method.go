@@ -37,7 +37,8 @@ type methodInfo struct {
 	idempotent   bool   // may be sent twice
 	clientStream bool
 	direct       atomic.Pointer[directly]
-	ok           prometheus.Observer // of calls that went well; nil when there is one for each service
+	target       atomic.Pointer[target] // where it is called over a wire; nil before
+	ok           prometheus.Observer    // of calls that went well; nil when there is one for each service
 }
 
 // over is what Send returns when the server has ended the stream. Generated code sends the only request of a method by itself, and returns that

@@ -124,7 +124,7 @@ func (p *peer) outlierAt(path string, now time.Time) bool {
 type judge struct{ mu sync.Mutex }
 
 // judged counts what came of an attempt, and takes the instance out of the choice for its method when it is an outlier.
-func (t *target) judged(ctx context.Context, o client.CallOptions, info *methodInfo, node *registry.Node, err error, began time.Time) {
+func (t *target) judged(ctx context.Context, o *client.CallOptions, info *methodInfo, node *registry.Node, err error, began time.Time) {
 	nodes := t.instances(o)
 	if len(nodes) < 2 || t.c.c.Careless || errors.Is(ctx.Err(), context.Canceled) {
 		return
@@ -133,7 +133,7 @@ func (t *target) judged(ctx context.Context, o client.CallOptions, info *methodI
 	if p == nil {
 		return
 	}
-	now := time.Now()
+	now := t.c.clock.now()
 	if r := p.record(info.path); r.add(now, blames(err), now.Sub(began)) {
 		t.try(ctx, nodes, info, p, r, now)
 	}

@@ -32,7 +32,7 @@ type peer struct {
 	lanes   lanes
 	running atomic.Int64
 	held    atomic.Int64 // by those who have it and may not have begun
-	used    atomic.Int64 // UnixNano of the last begin
+	used    atomic.Int64 // UnixNano of the last begin, by the client's clock
 
 	methods sync.Map // of a path to its *record
 
@@ -42,9 +42,9 @@ type peer struct {
 	ejection time.Duration
 }
 
-func (p *peer) begin() {
+func (p *peer) begin(now time.Time) {
 	p.running.Add(1)
-	p.used.Store(time.Now().UnixNano())
+	p.used.Store(now.UnixNano())
 }
 
 func (p *peer) end() { p.running.Add(-1) }
@@ -117,7 +117,7 @@ func (c *Client) peer(service string, node *registry.Node) (*peer, error) {
 		return nil, problem.Internal(fmt.Errorf("rpc: connect to %s: %w", id.address, err))
 	}
 	p := &peer{peerID: id, conn: conn}
-	p.used.Store(time.Now().UnixNano())
+	p.used.Store(c.clock.now().UnixNano())
 	p.held.Add(1)
 	c.peers[id] = p
 	return p, nil
@@ -138,7 +138,8 @@ func (c *Client) sweep() {
 		select {
 		case <-c.ctx.Done():
 			return
-		case now := <-tick.C:
+		case <-tick.C:
+			now := c.clock.now()
 			c.mu.Lock()
 			var idle []*peer
 			for id, p := range c.peers {

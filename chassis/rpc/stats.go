@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/structpb"
 
@@ -123,9 +124,9 @@ func (s *Server) Stats() Stats {
 func (s *Server) counted(next server.HandlerFunc) server.HandlerFunc {
 	return func(ctx context.Context, req server.Request, rsp any) error {
 		own, here := ctx.(*callctx.Context)
-		start := time.Now()
+		start := s.clock.now()
 		err := next(ctx, req, rsp)
-		end := time.Now()
+		end := s.clock.now()
 		if !req.Stream() {
 			s.tally.add(err, end.Sub(start))
 		}
@@ -134,6 +135,16 @@ func (s *Server) counted(next server.HandlerFunc) server.HandlerFunc {
 		}
 		return err
 	}
+}
+
+// plainly is counted for a unary call over the lane of a method that nothing is wrapped around.
+func (s *Server) plainly(ctx *callctx.Context, m *method, in, out proto.Message) error {
+	start := s.clock.now()
+	err := m.plainly(ctx, nil, in, out)
+	end := s.clock.now()
+	s.tally.add(err, end.Sub(start))
+	s.observed(ctx, m.name, overWire, start, end, err)
+	return err
 }
 
 // statsDesc is the service that StatsOf calls.

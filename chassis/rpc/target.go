@@ -52,6 +52,18 @@ func (c *Client) target(name string) (*target, error) {
 	return t, nil
 }
 
+// targetOf is target for a method that remembers it.
+func (c *Client) targetOf(info *methodInfo, name string) (*target, error) {
+	if t := info.target.Load(); t != nil && t.name == name && c.ctx.Err() == nil {
+		return t, nil
+	}
+	t, err := c.target(name)
+	if err == nil {
+		info.target.Store(t)
+	}
+	return t, err
+}
+
 // run watches until the client is closed.
 func (t *target) run() {
 	first := true
@@ -120,7 +132,7 @@ func (t *target) refresh() {
 }
 
 // instances are the nodes that a call may go to.
-func (t *target) instances(o client.CallOptions) []*registry.Node {
+func (t *target) instances(o *client.CallOptions) []*registry.Node {
 	if len(o.Address) > 0 {
 		nodes := make([]*registry.Node, len(o.Address))
 		for i, a := range o.Address {
@@ -153,15 +165,15 @@ func (t *target) instances(o client.CallOptions) []*registry.Node {
 }
 
 // alone says that there is no other instance to go to.
-func (t *target) alone(o client.CallOptions) bool { return len(t.instances(o)) < 2 }
+func (t *target) alone(o *client.CallOptions) bool { return len(t.instances(o)) < 2 }
 
 // others says that there is an instance that was not tried.
-func (t *target) others(o client.CallOptions, tried []string) bool {
+func (t *target) others(o *client.CallOptions, tried []string) bool {
 	return slices.ContainsFunc(t.instances(o), func(n *registry.Node) bool { return !slices.Contains(tried, n.Address) })
 }
 
 // known returns the instances, after waiting for the registry's first answer, and after a second look when there is none.
-func (t *target) known(ctx context.Context, o client.CallOptions) ([]*registry.Node, error) {
+func (t *target) known(ctx context.Context, o *client.CallOptions) ([]*registry.Node, error) {
 	if len(o.Address) == 0 {
 		select {
 		case <-t.ready:
@@ -196,7 +208,7 @@ func (t *target) mayLook() bool {
 
 // pick chooses an instance: of two at random the one with fewer running calls, among those that were not tried, and of those among the ones
 // that the call is meant for; ejected ones only when there are no others; a tried one again only when there is no other at all.
-func (t *target) pick(ctx context.Context, o client.CallOptions, info *methodInfo, meant share, tried []string) (*registry.Node, error) {
+func (t *target) pick(ctx context.Context, o *client.CallOptions, info *methodInfo, meant share, tried []string) (*registry.Node, error) {
 	nodes, err := t.known(ctx, o)
 	if err != nil {
 		return nil, err
@@ -204,7 +216,7 @@ func (t *target) pick(ctx context.Context, o client.CallOptions, info *methodInf
 	if len(nodes) == 1 {
 		return nodes[0], nil
 	}
-	now := time.Now()
+	now := t.c.clock.now()
 	nodes, mine := meant.first(nodes)
 	var best, good, bad []*registry.Node
 	for i, n := range nodes {

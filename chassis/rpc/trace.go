@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"go-micro.dev/v4/client"
 	"go-micro.dev/v4/server"
 
 	"github.com/cleavehq/cleave/chassis/problem"
@@ -26,17 +25,6 @@ func arrivalOf(req server.Request) arrival {
 		return streaming
 	}
 	return overWire
-}
-
-// traced makes a remote call within a span of its own, when ctx has a tracer. A direct call has the server's span alone.
-func (c *Client) traced(ctx context.Context, req client.Request, call func(context.Context) error) error {
-	ctx, span := telemetry.StartCall(ctx, req.Service(), req.Endpoint())
-	if span == nil {
-		return call(ctx)
-	}
-	err := call(ctx)
-	span.Done(err)
-	return err
 }
 
 // observed tells the tracer and the metrics of a call that came directly or over the lane, and is over.

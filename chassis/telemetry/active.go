@@ -16,7 +16,6 @@ import (
 // that libraries that know OpenTelemetry take theirs for its children.
 type Active struct {
 	noop.Span
-	sc     trace.SpanContext
 	tracer *Tracer
 	start  time.Time
 
@@ -28,7 +27,10 @@ type Active struct {
 var _ trace.Span = (*Active)(nil)
 
 // SpanContext implements trace.Span.
-func (a *Active) SpanContext() trace.SpanContext { return a.sc }
+func (a *Active) SpanContext() trace.SpanContext {
+	s := &a.span // of which these don't change
+	return trace.NewSpanContext(trace.SpanContextConfig{TraceID: s.Trace, SpanID: s.ID, TraceFlags: s.Flags})
+}
 
 // Tracer is what records it.
 func (a *Active) Tracer() *Tracer { return a.tracer }
@@ -44,8 +46,10 @@ func WithTracer(ctx context.Context, t *Tracer) context.Context {
 }
 
 // TracerOf returns the tracer of ctx's span, or the one that WithTracer gave it; nil when there is none.
-func TracerOf(ctx context.Context) *Tracer {
-	if s, ok := trace.SpanFromContext(ctx).(interface{ Tracer() *Tracer }); ok {
+func TracerOf(ctx context.Context) *Tracer { return tracerOf(ctx, trace.SpanFromContext(ctx)) }
+
+func tracerOf(ctx context.Context, span trace.Span) *Tracer {
+	if s, ok := span.(interface{ Tracer() *Tracer }); ok {
 		if t := s.Tracer(); t != nil {
 			return t
 		}
@@ -57,16 +61,24 @@ func TracerOf(ctx context.Context) *Tracer {
 // Start begins a span within ctx's, or a trace when ctx has none. The span is nil, and ctx is returned, when ctx has no tracer. End it with
 // Done.
 func Start(ctx context.Context, name string, kind Kind) (context.Context, *Active) {
-	t := TracerOf(ctx)
+	return start(ctx, time.Time{}, name, kind)
+}
+
+func start(ctx context.Context, at time.Time, name string, kind Kind) (context.Context, *Active) {
+	span := trace.SpanFromContext(ctx)
+	t := tracerOf(ctx, span)
 	if t == nil {
 		return ctx, nil
 	}
-	return t.begin(ctx, trace.SpanContextFromContext(ctx), name, kind)
+	if at.IsZero() {
+		at = time.Now()
+	}
+	return t.begin(ctx, at, span.SpanContext(), name, kind)
 }
 
-// StartCall begins the client's span of a call of service, as Start does.
-func StartCall(ctx context.Context, service, name string) (context.Context, *Active) {
-	ctx, a := Start(ctx, name, Client)
+// StartCall begins the client's span of a call of service, as Start does; at is now.
+func StartCall(ctx context.Context, at time.Time, service, name string) (context.Context, *Active) {
+	ctx, a := start(ctx, at, name, Client)
 	if a != nil {
 		a.span.Peer = service // nobody else has it yet
 	}
@@ -86,16 +98,47 @@ func (t *Tracer) Join(ctx context.Context, header, name string, kind Kind) (cont
 	if t == nil {
 		return WithTraceparent(ctx, header), nil
 	}
-	ctx, a := t.begin(ctx, parse(header), name, kind)
-	return ctx, a
+	return t.begin(ctx, time.Now(), parse(header), name, kind)
 }
 
-func (t *Tracer) begin(ctx context.Context, parent trace.SpanContext, name string, kind Kind) (context.Context, *Active) {
+func (t *Tracer) begin(ctx context.Context, at time.Time, parent trace.SpanContext, name string, kind Kind) (context.Context, *Active) {
 	sc := Child(parent)
-	a := &Active{sc: sc, tracer: t, start: time.Now(), span: SpanData{
+	s := &spanned{Context: ctx, active: Active{tracer: t, start: at, span: SpanData{
 		Trace: sc.TraceID(), ID: sc.SpanID(), Parent: parent.SpanID(), Flags: sc.TraceFlags(), Kind: kind, Name: name, Service: t.service,
-	}}
-	return trace.ContextWithSpan(ctx, a), a
+	}}}
+	return s, &s.active
+}
+
+// spanned is a context with a span, and what trace.ContextWithSpan makes of the two, in one allocation.
+type spanned struct {
+	context.Context
+	active Active
+}
+
+// Value implements context.Context.
+func (s *spanned) Value(key any) any {
+	if key == s.active.tracer.key {
+		return &s.active
+	}
+	return s.Context.Value(key)
+}
+
+// spanKey is under what OpenTelemetry looks for a context's span. It keeps the key to itself, so it is asked for once.
+func spanKey() any {
+	a := &asked{Context: context.Background()}
+	trace.SpanFromContext(a)
+	return a.key
+}
+
+// asked remembers the key that it was asked for.
+type asked struct {
+	context.Context
+	key any
+}
+
+func (a *asked) Value(key any) any {
+	a.key = key
+	return nil
 }
 
 // Set adds what a span says of itself. Never give it what a user typed, or a secret.
@@ -144,18 +187,27 @@ func (a *Active) Link(header string) {
 const maxLinks = 32
 
 // Done ends it: err is what went wrong, nil for nothing. A second Done does nothing.
-func (a *Active) Done(err error) {
-	code := ""
-	if err != nil {
-		code = problem.From(err).Code.String()
+func (a *Active) Done(err error) { a.done(time.Time{}, codeOf(err)) }
+
+func codeOf(err error) string {
+	if err == nil {
+		return ""
 	}
-	a.DoneWith(code)
+	return problem.From(err).Code.String()
 }
 
 // DoneWith is Done with a code instead of an error, "" when all went well.
-func (a *Active) DoneWith(code string) {
+func (a *Active) DoneWith(code string) { a.done(time.Time{}, code) }
+
+// DoneAt is Done at a time that is now.
+func (a *Active) DoneAt(end time.Time, err error) { a.done(end, codeOf(err)) }
+
+func (a *Active) done(end time.Time, code string) {
 	if a == nil {
 		return
+	}
+	if end.IsZero() {
+		end = time.Now()
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -163,7 +215,7 @@ func (a *Active) DoneWith(code string) {
 		return
 	}
 	a.over = true
-	a.span.Start, a.span.Took, a.span.Code = a.start.UnixNano(), time.Since(a.start), code
+	a.span.Start, a.span.Took, a.span.Code = a.start.UnixNano(), end.Sub(a.start), code
 	a.tracer.Record(&a.span)
 }
 

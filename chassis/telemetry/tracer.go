@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -25,8 +26,9 @@ const (
 type Config struct {
 	// Host names this process.
 	Host string
-	// Recent is how many of the last spans are kept in memory, some 200 bytes each; default 8,192. Kept is how many there are beside them of
-	// traces in which something failed or was slow, which are not pushed out by those in which nothing was; default 2,048.
+	// Recent is how many of the last spans are kept in memory, some 90 bytes each; default 8,192. Kept is how many there are at most
+	// beside them of traces in which something failed or was slow, which are not pushed out by those in which nothing was, some 170 bytes each;
+	// default 2,048.
 	Recent, Kept int
 	// Slow is how long a span takes that is kept for it; default 500 ms.
 	Slow time.Duration
@@ -59,6 +61,7 @@ type Tracer struct {
 type recorder struct {
 	c     Config
 	ring  ring
+	key   any    // of a context's span
 	below uint64 // a trace is exported whose id is below this
 	out   *batcher
 }
@@ -75,7 +78,10 @@ func New(c Config) (*Tracer, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	r := &recorder{c: c, below: uint64(c.Sample * (1 << 63))}
+	r := &recorder{c: c, key: spanKey(), below: uint64(c.Sample * (1 << 63))}
+	if r.key == nil {
+		return nil, errors.New("telemetry: OpenTelemetry looks for the span of a context in another way than it used to")
+	}
 	r.ring.init(c.Recent, c.Kept)
 	if c.Export != nil {
 		r.out = newBatcher(c.Export, c.Log)

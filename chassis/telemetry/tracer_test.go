@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/otel/trace"
 
@@ -101,6 +102,49 @@ func TestFailuresAreKept(t *testing.T) {
 	}
 	if got := strings.Join(names, " "); got != "before bad top" {
 		t.Errorf("exported %q", got)
+	}
+}
+
+// Whatever a span says comes back as it was, also when there are more names than a shard has words for.
+func TestSpansComeBackWhole(t *testing.T) {
+	const n = 8000 // names and peers, more than there are words
+	tr := newTracer(t, telemetry.Config{})
+	for i := range n {
+		name := fmt.Sprintf("name %d", i)
+		ctx, s := tr.Join(t.Context(), "", name, telemetry.Consumer)
+		s.Set("number", fmt.Sprint(i))
+		s.Link(caller)
+		s.DoneWith("NotFound")
+		_, c := telemetry.StartCall(ctx, time.Now(), "peer of "+name, "call")
+		c.Done(nil)
+		got := tr.Spans(trace.SpanContextFromContext(ctx).TraceID())
+		if len(got) != 2 {
+			t.Fatalf("%d spans: %+v", len(got), got)
+		}
+		if s := got[0]; s.Name != name || s.Code != "NotFound" || s.Kind != "consumer" || s.Attrs["number"] != fmt.Sprint(i) || len(s.Links) != 1 {
+			t.Fatalf("it was %+v", s)
+		}
+		if c := got[1]; c.Name != "call" || c.Attrs["peer.service"] != "peer of "+name || c.Parent != got[0].ID || len(c.Links) != 0 || c.Nanos < 0 {
+			t.Fatalf("the call was %+v", c)
+		}
+	}
+}
+
+// The context of a span is one to package context and to OpenTelemetry.
+func TestTheContextOfASpan(t *testing.T) {
+	type key struct{}
+	tr := newTracer(t, telemetry.Config{})
+	parent, cancel := context.WithCancelCause(context.WithValue(t.Context(), key{}, "mine"))
+	ctx, s := tr.Join(parent, caller, "top", telemetry.Server)
+	child, stop := context.WithCancel(ctx)
+	defer stop()
+	if trace.SpanFromContext(child) != trace.Span(s) || child.Value(key{}) != "mine" || s.SpanContext().TraceID().String() != caller[3:35] {
+		t.Errorf("%v, %v", trace.SpanFromContext(child), child.Value(key{}))
+	}
+	why := errors.New("why")
+	cancel(why)
+	if <-child.Done(); !errors.Is(context.Cause(child), why) {
+		t.Errorf("it ended for %v", context.Cause(child))
 	}
 }
 
