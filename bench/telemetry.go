@@ -91,7 +91,8 @@ func dialObserved(on bool) func(string) (say, error) {
 				return nil, err
 			}
 			conf.Metrics = metrics
-			with = func(ctx context.Context) context.Context { return telemetry.WithTracer(ctx, t) }
+			traced := telemetry.WithTracer(context.Background(), t) // made once, as a host does
+			with = func(context.Context) context.Context { return traced }
 		}
 		c, err := rpc.NewClient(conf)
 		if err != nil {
