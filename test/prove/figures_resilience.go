@@ -5,7 +5,15 @@ import "math"
 // resilient are the packages of the set "resilience", and theirs the figures that they have to measure. A package that proves another part of
 // it is added here, with its bounds.
 func resilient() []string {
-	return []string{module + "test/resilience", module + "test/live", module + "chassis/mesh", module + "test/mesh"}
+	return []string{module + "test/resilience", module + "test/live", module + "chassis/mesh", module + "test/mesh", module + "test/telemetry"}
+}
+
+// observed are those of telemetry's cost: remote calls with all of it on, beside the same calls without, turn by turn.
+func observed() []bound {
+	return []bound{
+		{"telemetry_on_vs_off_throughput", 0.85, math.Inf(1)},
+		{"telemetry_on_vs_off_cpu", 1, math.Inf(1)},
+	}
 }
 
 // resilience are the figures of the set: long says whether it runs in full. The machine of a short run may be busy with its other tests, so

@@ -49,6 +49,7 @@ func sets() map[string]set {
 		"resilience": {
 			packages: resilient(), env: "CLEAVE_PROVE_RESILIENCE=full",
 			bounds: slices.Concat(resilience(true), live(true), meshed(true)), short: slices.Concat(resilience(false), live(false), meshed(false)),
+			benches: [][]string{{".", "-what", "telemetry", "-rounds", "9", "-duration", "2s", "-o", "figures"}}, speed: observed(),
 		},
 		"topology": {
 			packages: []string{module + "test/move"}, env: "CLEAVE_TEST_MOVES=10", bounds: topology(true),
