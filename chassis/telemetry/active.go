@@ -174,7 +174,7 @@ func (a *Active) Streamed() {
 // Link says that the span works for another one, of another trace: one of its own trace is no link. It keeps at most 32.
 func (a *Active) Link(header string) {
 	sc := parse(header)
-	if a == nil || !sc.IsValid() || sc.TraceID() == a.sc.TraceID() {
+	if a == nil || !sc.IsValid() || sc.TraceID() == a.span.Trace {
 		return
 	}
 	a.mu.Lock()
