@@ -30,7 +30,7 @@ func TestARequestWaitsForTheFirstRoutes(t *testing.T) {
 		if d := took(h, t.Context()); d != 0 {
 			t.Errorf("one more than may wait waits for %v", d)
 		}
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		h.end()
 		synctest.Wait()
 		if n := len(h.places); n != 0 {

@@ -210,7 +210,6 @@ func (s *Server) wait(ctx context.Context, l Level) error {
 	s.mu.Unlock()
 	patience := time.NewTimer(s.patience(l))
 	defer patience.Stop()
-	err := error(nil)
 	select {
 	case <-w.turn:
 		// Go runs whom another goroutine wakes before all others. Calls that wake each other would keep everything else from running, also who is
@@ -218,9 +217,7 @@ func (s *Server) wait(ctx context.Context, l Level) error {
 		runtime.Gosched()
 		return nil
 	case <-patience.C:
-		err = s.overloaded()
 	case <-ctx.Done():
-		err = problem.From(ctx.Err())
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -229,7 +226,10 @@ func (s *Server) wait(ctx context.Context, l Level) error {
 	}
 	s.waiting[rank].Remove(at)
 	s.queued[rank].Add(-1)
-	return err
+	if err := ctx.Err(); err != nil {
+		return problem.From(err)
+	}
+	return s.overloaded()
 }
 
 // ahead is how many wait whose rank is at least this one.

@@ -66,7 +66,7 @@ func (c *Client) callAll(
 	until := deadline(ctx, o.RequestTimeout, start)
 	before := earlier{share: c.share(ctx, req.Service())}
 	if s, m := c.local(req, info, o, before.share); s != nil && !m.streamed {
-		gone := false
+		var gone bool
 		gone, end, err = c.tryDirect(ctx, s, m, req, rsp, o, start, until)
 		switch {
 		case gone:

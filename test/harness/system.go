@@ -1,6 +1,8 @@
 package harness
 
 import (
+	"encoding/json"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,9 +20,12 @@ func Modules() []string {
 	return []string{"catalog", "inventory", "pricing", "payment", "cart", "order", "fulfilment", "customer", "notification", "webhook"}
 }
 
-// routes are paths that answer 200 as soon as the gateway routes to every module.
+// routes are paths, one of each module, that the gateway documents as soon as it routes to it.
 func routes() []string {
-	return []string{"/v1/products", "/v1/stock", "/v1/orders", "/v1/payments"}
+	return []string{
+		"/v1/products", "/v1/stock", "/v1/quotes", "/v1/payments", "/v1/carts", "/v1/orders", "/v1/fulfilments", "/v1/customers",
+		"/v1/notifications", "/v1/webhook-endpoints",
+	}
 }
 
 // System is a running shop: processes and the gateway that leads to them.
@@ -232,6 +237,17 @@ func (s *System) wait(p *Process) {
 		if p.Exited() {
 			s.t.Fatalf("the process ended:\n%s", p.Output())
 		}
-		return s.Ready(s.t.Context(), routes()...)
+		var doc struct {
+			Paths map[string]json.RawMessage `json:"paths"`
+		}
+		if status, err := s.Do(s.t.Context(), http.MethodGet, "/openapi.json", nil, &doc); err != nil || status != http.StatusOK {
+			return false
+		}
+		for _, path := range routes() {
+			if doc.Paths[path] == nil {
+				return false
+			}
+		}
+		return s.Ready(s.t.Context())
 	})
 }

@@ -42,11 +42,13 @@ func resilience(long bool) []bound {
 		bound{"cascade_cart_p99_ratio", 0, 2},   // x
 		bound{"cascade_off_list_kept", 0, 100},  // %
 		bound{"cascade_off_cart_kept", 0, 100},  // %
-		bound{"cascade_off_p99_ratio", 3, many}, // x: without the defaults it breaks down
+		bound{"cascade_off_p99_ratio", 0, many},
+		bound{"cascade_checkout_told_after", 0, 1},        // s: at once, since the circuit is open
+		bound{"cascade_off_checkout_told_after", 5, many}, // s: without the defaults each waits until it gives up
 		bound{"overload_unanswered", 0, 0},
 		bound{"overload_goodput_kept", 90, 100}, // %
 		bound{"overload_accepted_late", 0, 0.1}, // %
 		bound{"overload_refused_p50", 0, 100},   // ms
-		bound{"overload_refused_p99", 0, 700},   // ms
+		bound{"overload_refused_p99", 0, 1000},  // ms: who waited for its turn in vain
 	)
 }

@@ -66,8 +66,8 @@ func (r *report) fuzz(ctx context.Context, all []fuzz) error {
 		}
 	}
 	const id = "fuzz"
-	return errors.Join(append(errs, r.line([2]string{id}, fmt.Sprintf("figure edge_fuzz_minutes %g min\n", each.Minutes()*float64(len(all)-failed))),
-		r.line([2]string{id}, fmt.Sprintf("figure edge_fuzz_failed %d tests\n", failed)))...)
+	return errors.Join(errors.Join(errs...), r.line([2]string{id}, fmt.Sprintf("figure edge_fuzz_minutes %g min\n", each.Minutes()*float64(len(all)-failed))),
+		r.line([2]string{id}, fmt.Sprintf("figure edge_fuzz_failed %d tests\n", failed)))
 }
 
 // oneAtATime is a writer for several.

@@ -180,7 +180,7 @@ func TestAFailureDoesNotSpread(t *testing.T) {
 		}
 		s.end()
 	}
-	fmt.Printf("table %-8s %-8s %-13s %8s %8s %10s\n", "defaults", "payment", "page", "sent/s", "good/s", "p99")
+	fmt.Printf("table %-8s %-8s %-13s %8s %8s %10s %12s\n", "defaults", "payment", "page", "sent/s", "good/s", "p99", "failed p50")
 	for _, arm := range arms {
 		for _, p := range phases() {
 			now := runs[arm][p.name]
@@ -189,9 +189,15 @@ func TestAFailureDoesNotSpread(t *testing.T) {
 				tape *tape
 			}{{"product list", &now.list}, {"cart", &now.cart}, {"checkout", &now.buy}} {
 				sent, good, p99 := page.tape.count(within)
-				fmt.Printf("table %-8s %-8s %-13s %8.1f %8.1f %10s\n", arm, p.name, page.name, float64(sent)/p.lasts.Seconds(), float64(good)/p.lasts.Seconds(), p99.Round(time.Millisecond))
+				fmt.Printf("table %-8s %-8s %-13s %8.1f %8.1f %10s %12s\n", arm, p.name, page.name, float64(sent)/p.lasts.Seconds(), float64(good)/p.lasts.Seconds(),
+					p99.Round(time.Millisecond), percentile(page.tape.failed(), 0.5).Round(time.Millisecond))
 			}
 		}
+	}
+	told := func(arm string) float64 { return percentile(runs[arm]["stopped"].buy.failed(), 0.5).Seconds() }
+	harness.Figure(t, "cascade_checkout_told_after", told("on"), 1e6, "s")
+	if runs["off"] != nil {
+		harness.Figure(t, "cascade_off_checkout_told_after", told("off"), 1e6, "s")
 	}
 	worst := 0.0
 	for _, page := range []string{"list", "cart"} {

@@ -61,6 +61,19 @@ func (t *tape) of(status int) []time.Duration {
 	return took
 }
 
+// failed are the times after which users knew that they got nothing, or gave up.
+func (t *tape) failed() []time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var took []time.Duration
+	for _, a := range t.answers {
+		if a.status != http.StatusOK {
+			took = append(took, a.took)
+		}
+	}
+	return took
+}
+
 func percentile(list []time.Duration, at float64) time.Duration {
 	if len(list) == 0 {
 		return 0

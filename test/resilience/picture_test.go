@@ -2,43 +2,52 @@ package resilience
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 )
 
-// picture draws, for each arm and phase, the share of pages that came in time.
+// picture draws, for each page, phase and arm, how long users waited: the 99th percentile of the pages, and the median of a checkout that came to
+// nothing. The scale is logarithmic, from a millisecond on.
 func picture(runs map[string]map[string]*seen) []byte {
-	const row, left, width = 24, 250, 380
-	var rows []struct {
-		label, colour string
-		share         float64
-		p99           time.Duration
+	const row, left, decade = 22, 330, 100
+	arms := []struct{ name, label, colour string }{{"on", "with the defaults", "#2f6fde"}, {"off", "without", "#9aa5b1"}}
+	var b strings.Builder
+	y := 62
+	bar := func(label, colour, says string, took time.Duration) {
+		wide := max(3, decade*math.Log10(max(1, float64(took)/float64(time.Millisecond))))
+		fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="end" font-size="12">%s</text><rect x="%d" y="%d" width="%.0f" height="15" fill="%s"/><text x="%.0f" y="%d" font-size="12">%s</text>`+"\n",
+			left-8, y+12, label, left, y, wide, colour, left+wide+6, y+12, says)
+		y += row
 	}
-	for _, page := range []struct{ name, label string }{{"list", "product list"}, {"cart", "cart"}} {
+	for _, page := range []struct{ name, label string }{{"list", "product list"}, {"cart", "cart"}, {"buy", "checkout, told that it failed"}} {
 		for _, p := range phases() {
-			for _, arm := range []struct{ name, label, colour string }{{"on", "with the defaults", "#2f6fde"}, {"off", "without", "#9aa5b1"}} {
-				run := runs[arm.name]
-				if run == nil {
+			if page.name == "buy" && p.name == "well" {
+				continue
+			}
+			for _, arm := range arms {
+				run := runs[arm.name][p.name]
+				label := page.label + ", payment " + p.name + ", " + arm.label
+				if page.name == "buy" {
+					took := percentile(run.buy.failed(), 0.5)
+					bar(label, arm.colour, fmt.Sprintf("median %v", rounded(took)), took)
 					continue
 				}
-				sent, good, p99 := run[p.name].page(page.name).count(within)
-				rows = append(rows, struct {
-					label, colour string
-					share         float64
-					p99           time.Duration
-				}{page.label + ", payment " + p.name + ", " + arm.label, arm.colour, float64(good) / float64(max(sent, 1)), p99})
+				sent, good, p99 := run.page(page.name).count(within)
+				bar(label, arm.colour, fmt.Sprintf("p99 %v, %.1f %% in time", rounded(p99), 100*float64(good)/float64(max(sent, 1))), p99)
 			}
 		}
+		y += row / 2
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif" font-size="13">`+"\n", left+width+220, row*len(rows)+60)
-	fmt.Fprintf(&b, `<rect width="100%%" height="100%%" fill="#fff"/><text x="12" y="22" font-size="15">Pages that came within a second, at twice the checkouts that the shop can do, and their p99</text>`+"\n")
-	for i, r := range rows {
-		y := 40 + i*row
-		bar := max(2, r.share*width)
-		fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="end" font-size="11">%s</text><rect x="%d" y="%d" width="%.0f" height="17" fill="%s"/><text x="%.0f" y="%d">%.1f %%, %v</text>`+"\n",
-			left+60, y+13, r.label, left+68, y, bar, r.colour, float64(left)+74+bar, y+13, 100*r.share, r.p99.Round(time.Millisecond))
+	return fmt.Appendf(nil, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif"><rect width="100%%" height="100%%" fill="#fff"/>`+
+		`<text x="12" y="24" font-size="15">What users wait for while the payments are ill, at twice the checkouts that the shop can do</text>`+
+		`<text x="12" y="44" font-size="12" fill="#555">the scale is logarithmic: each step of %d px is ten times as long</text>`+"\n%s</svg>\n",
+		left+5*decade+180, y+6, decade, b.String())
+}
+
+func rounded(d time.Duration) time.Duration {
+	if d >= 10*time.Second {
+		return d.Round(100 * time.Millisecond)
 	}
-	b.WriteString("</svg>\n")
-	return []byte(b.String())
+	return d.Round(time.Millisecond)
 }

@@ -52,7 +52,7 @@ func keepTo(t *testing.T, on *unix.CPUSet) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := unix.SchedSetaffinity(id, on); err != nil && err != unix.ESRCH { //nolint:errorlint // an errno
+		if err := unix.SchedSetaffinity(id, on); err != nil && err != unix.ESRCH {
 			t.Fatal(err)
 		}
 	}

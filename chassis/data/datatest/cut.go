@@ -23,7 +23,7 @@ func Through(t testing.TB, database string) (*Way, string) {
 	if err != nil {
 		t.Fatal("the database's URL is none")
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it is closed when the test ends
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func (w *Way) join(c net.Conn) {
 		_ = c.Close()
 		return
 	}
-	s, err := net.Dial("tcp", w.to) //nolint:noctx // the server is on this machine
+	s, err := net.Dial("tcp", w.to)
 	if err != nil {
 		_ = c.Close()
 		return

@@ -75,9 +75,9 @@ func consulClient(s settings) (*api.Client, error) {
 }
 
 const (
-	busyWait = storeWait // how long a request waits for an agent that has too many, in all
-	busyMin  = 50 * time.Millisecond
-	busyMax  = time.Second
+	busyWait  = storeWait // how long a request waits for an agent that has too many, in all
+	busyLeast = 50 * time.Millisecond
+	busyMax   = time.Second
 )
 
 // persistent sends a request again that Consul's agent has refused because it has too many (429): it did nothing with it. It waits longer each time, until
@@ -87,7 +87,7 @@ type persistent struct{ http.RoundTripper }
 // RoundTrip implements http.RoundTripper.
 func (p persistent) RoundTrip(req *http.Request) (*http.Response, error) {
 	end := time.Now().Add(busyWait)
-	for wait := busyMin; ; wait = min(2*wait, busyMax) {
+	for wait := busyLeast; ; wait = min(2*wait, busyMax) {
 		rsp, err := p.RoundTripper.RoundTrip(req)
 		if err != nil || rsp.StatusCode != http.StatusTooManyRequests || req.Body != nil && req.GetBody == nil {
 			return rsp, err
