@@ -36,12 +36,12 @@ func resilience(long bool) []bound {
 	}
 	return append(
 		out,
-		bound{"cascade_list_kept", 95, 100},     // %
-		bound{"cascade_list_p99_ratio", 0, 2},   // x
-		bound{"cascade_cart_kept", 95, 100},     // %
-		bound{"cascade_cart_p99_ratio", 0, 2},   // x
-		bound{"cascade_off_list_kept", 0, 100},  // %
-		bound{"cascade_off_cart_kept", 0, 100},  // %
+		bound{"cascade_list_kept", 95, 100},    // %
+		bound{"cascade_list_p99_ratio", 0, 2},  // x
+		bound{"cascade_cart_kept", 95, 100},    // %
+		bound{"cascade_cart_p99_ratio", 0, 2},  // x
+		bound{"cascade_off_list_kept", 0, 100}, // %
+		bound{"cascade_off_cart_kept", 0, 100}, // %
 		bound{"cascade_off_p99_ratio", 0, many},
 		bound{"cascade_checkout_told_after", 0, 1},        // s: at once, since the circuit is open
 		bound{"cascade_off_checkout_told_after", 5, many}, // s: without the defaults each waits until it gives up
