@@ -44,7 +44,7 @@ func resilience(long bool) []bound {
 		bound{"cascade_off_cart_kept", 0, 100}, // %
 		bound{"cascade_off_p99_ratio", 0, many},
 		bound{"cascade_checkout_told_after", 0, 1},        // s: at once, since the circuit is open
-		bound{"cascade_off_checkout_told_after", 5, many}, // s: without the defaults each waits until it gives up
+		bound{"cascade_off_checkout_told_after", 1, many}, // s: without the defaults each waits for what hangs
 		bound{"overload_unanswered", 0, 0},
 		bound{"overload_goodput_kept", 90, 100}, // %
 		bound{"overload_accepted_late", 0, 0.1}, // %

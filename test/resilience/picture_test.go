@@ -10,7 +10,7 @@ import (
 // picture draws, for each page, phase and arm, how long users waited: the 99th percentile of the pages, and the median of a checkout that came to
 // nothing. The scale is logarithmic, from a millisecond on.
 func picture(runs map[string]map[string]*seen) []byte {
-	const row, left, decade = 22, 330, 100
+	const row, left, decade = 22, 360, 100
 	arms := []struct{ name, label, colour string }{{"on", "with the defaults", "#2f6fde"}, {"off", "without", "#9aa5b1"}}
 	var b strings.Builder
 	y := 62
