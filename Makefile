@@ -110,6 +110,7 @@ tidy-check: ## fail when a go.mod or go.sum is not what `go mod tidy` makes
 	$(GO) -C bench mod tidy -diff
 	$(GO) -C tools/h2spec mod tidy -diff
 	$(GO) -C tools/oapi mod tidy -diff
+	$(GO) -C tools/clients mod tidy -diff
 
 .PHONY: verify
 verify: ## check every downloaded module against go.sum
@@ -119,6 +120,7 @@ verify: ## check every downloaded module against go.sum
 	$(GO) -C bench mod verify
 	$(GO) -C tools/h2spec mod verify
 	$(GO) -C tools/oapi mod verify
+	$(GO) -C tools/clients mod verify
 
 .PHONY: consul
 consul: $(CONSUL) ## build Consul (about five minutes the first time) and run a development agent on 127.0.0.1:8500

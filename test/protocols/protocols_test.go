@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -22,10 +23,16 @@ import (
 
 const patience = 2 * time.Minute
 
+var binary harness.Bin //nolint:gochecknoglobals // built once for the package, TestMain removes it
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	binary.Remove()
+	os.Exit(code)
+}
+
 func TestBuyOverEveryProtocol(t *testing.T) {
-	var bin harness.Bin
-	t.Cleanup(bin.Remove)
-	s := harness.OneProcess(t, bin.Build(t), nil)
+	s := harness.OneProcess(t, binary.Build(t), nil)
 	_, sku, _, _ := s.InStock(t)
 	p := &http.Protocols{}
 	p.SetUnencryptedHTTP2(true)
@@ -43,7 +50,11 @@ func TestBuyOverEveryProtocol(t *testing.T) {
 		"go-micro":      byPost("/micro/", "application/protobuf"),
 		"go-micro-json": byPost("/micro/", "application/json"),
 	} {
-		if !t.Run(name, func(t *testing.T) { buy(t, two, s.Base, sku, call) }) {
+		if !t.Run(name, func(t *testing.T) {
+			id := buy(t, s.Base, sku, call)
+			events(t, s.Base+"/v1/orders/"+id+":watch")
+			watch(t, two, s.Base, id)
+		}) {
 			failed++
 		}
 	}
@@ -53,8 +64,9 @@ func TestBuyOverEveryProtocol(t *testing.T) {
 // caller makes one unary call of /package.Service/Method.
 type caller func(ctx context.Context, base, method string, in, out proto.Message) error
 
-// buy makes a cart, buys it, and then watches the order as a browser does.
-func buy(t *testing.T, two *http.Client, base, sku string, call caller) {
+// buy makes a cart and buys it, and returns the order's id.
+func buy(t *testing.T, base, sku string, call caller) string {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cart := &cartv1.ShoppingCart{}
@@ -76,13 +88,14 @@ func buy(t *testing.T, two *http.Client, base, sku string, call caller) {
 	if err := call(ctx, base, "/shop.order.v1.Order/GetOrder", &orderv1.GetOrderRequest{OrderId: "nonsense"}, order); err == nil {
 		t.Error("an order that can't be was found")
 	}
-	events(ctx, t, base+"/v1/orders/"+id+":watch")
-	watch(ctx, t, two, base, id)
+	return id
 }
 
 // watch follows an order to its payment over gRPC.
-func watch(ctx context.Context, t *testing.T, c *http.Client, base, id string) {
+func watch(t *testing.T, c *http.Client, base, id string) {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
 	s, err := connect.NewClient[orderv1.WatchOrderRequest, orderv1.WatchOrderResponse](c, base+"/shop.order.v1.Order/WatchOrder", connect.WithGRPC()).
 		CallServerStream(ctx, connect.NewRequest(&orderv1.WatchOrderRequest{OrderId: id, LastEventId: 1}))
 	if err != nil {
@@ -100,8 +113,11 @@ func watch(ctx context.Context, t *testing.T, c *http.Client, base, id string) {
 	t.Errorf("the stream ended: %v", s.Err())
 }
 
-// events reads the order's events up to its payment, twice: the second time from the second event on.
-func events(ctx context.Context, t *testing.T, url string) {
+// events reads the order's events up to its payment, as a browser does, twice: the second time from the second event on.
+func events(t *testing.T, url string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
 	for _, last := range []string{"", "2"} {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 		if err != nil {
