@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -58,4 +59,35 @@ func TestTheProbeSleeps(t *testing.T) {
 		asked = 0
 		mu.Unlock()
 	}
+}
+
+// A time in which nobody waited for most of it says nothing of how fast calls could end: users who come after a pause are not refused.
+func TestAPauseSaysNothingOfThePace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := newServer(ServerConfig{Service: "s", Least: 1, Start: 1, Most: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.follow(busyWait + 1)
+		<-time.After(10 * time.Second)
+		ctx, cancel := context.WithCancel(t.Context())
+		for range 10 {
+			go func() { _ = s.enter(ctx, Critical) }()
+		}
+		synctest.Wait()
+		s.leave()
+		s.follow(busyWait + 1) // it hasn't had a processor before
+		if s.late(Sheddable) {
+			t.Error("eight that wait are too many, after one that has just ended")
+		}
+		for range 3 { // ten a second, for so long that it counts
+			<-time.After(paceEvery)
+			s.leave()
+			s.follow(busyWait + 1)
+		}
+		if !s.late(Sheddable) || s.late(Critical) {
+			t.Error("five that wait for ten a second")
+		}
+		cancel()
+	})
 }

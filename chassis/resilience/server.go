@@ -88,6 +88,7 @@ type Server struct {
 	fallen  time.Time          // when the limit fell last
 	paced   time.Time          // when the pace was taken last
 	seen    int64              // ended, then
+	began   bool               // a queue has begun since
 }
 
 // waiter is a call that waits for its turn.
@@ -204,6 +205,9 @@ func (s *Server) wait(ctx context.Context, l Level) error {
 		s.mu.Unlock()
 		return s.overloaded()
 	}
+	if s.ahead(0) == 0 {
+		s.began = true
+	}
 	at := s.waiting[rank].PushBack(w)
 	s.queued[rank].Add(1)
 	s.dispatch() // a place may have become free since
@@ -291,8 +295,8 @@ func (s *Server) follow(wait time.Duration) (more bool) {
 	s.calm.Store(wait < calmWait && limit < int64(s.c.Most))
 	s.dispatch()
 	if past := now.Sub(s.paced); past >= paceEvery {
-		s.keepPace(queued, float64(s.ended.Load()-s.seen)/past.Seconds())
-		s.paced, s.seen = now, s.ended.Load()
+		s.keepPace(queued == 0 || s.began, float64(s.ended.Load()-s.seen)/past.Seconds())
+		s.paced, s.seen, s.began = now, s.ended.Load(), false
 		s.metrics.limit.WithLabelValues(s.c.Service).Set(float64(limit))
 		s.metrics.running.WithLabelValues(s.c.Service).Set(float64(running))
 		s.metrics.queued.WithLabelValues(s.c.Service).Set(float64(queued))
@@ -300,11 +304,12 @@ func (s *Server) follow(wait time.Duration) (more bool) {
 	return running > 0 || queued > 0
 }
 
-// keepPace remembers how many calls end in a second, while there are more than may run.
-func (s *Server) keepPace(queued int64, rate float64) {
+// keepPace remembers how many calls end in a second, while there are more than may run. partly says that none waited for some of the time:
+// then nobody knows how many could have.
+func (s *Server) keepPace(partly bool, rate float64) {
 	before := math.Float64frombits(s.pace.Load())
 	switch {
-	case queued == 0: // it has caught up: nobody knows how fast it could be
+	case partly:
 		rate = 0
 	case before > 0:
 		rate = 0.8*before + 0.2*rate
