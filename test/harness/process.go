@@ -105,7 +105,7 @@ func (p *Process) Stop(limit time.Duration) int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// tail keeps the last 64 KiB written to it.
+// tail keeps the last MiB written to it.
 type tail struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -115,7 +115,7 @@ func (w *tail) Write(b []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.buf.Write(b)
-	if over := w.buf.Len() - 64<<10; over > 0 {
+	if over := w.buf.Len() - 1<<20; over > 0 {
 		w.buf.Next(over)
 	}
 	return len(b), nil
