@@ -107,8 +107,9 @@ func partOf(f reflect.StructField, known map[reflect.Type]*bounds) (kind partKin
 		default:
 			return numbersPart, nil, true
 		}
+	default: // no field of a message has it
+		return 0, nil, false
 	}
-	return 0, nil, false
 }
 
 // atMost is at least the size of the message at p, which is of the type that b was made for.
@@ -127,6 +128,7 @@ func (b *bounds) atMost(p unsafe.Pointer) int64 {
 		f := &b.parts[i]
 		at := unsafe.Add(p, f.at)
 		switch f.kind {
+		case textPart: // among the texts
 		case optionalPart:
 			if s := *(**string)(at); s != nil {
 				n += int64(len(*s))
