@@ -48,12 +48,16 @@ func TestAlarmAndWaitersAtOnce(t *testing.T) {
 			for i := range 500 {
 				w := &waiter{done: make(chan bool, 2)}
 				a.add(w, time.Now().Add(time.Duration(i%3)*time.Microsecond))
-				told := false
-				if i%2 == 0 {
-					told = !<-w.done
+				if i%2 == 0 && <-w.done {
+					t.Error("the alarm speaks for the handler")
 				}
-				if untold := a.remove(w); untold == told || !untold && !told && <-w.done {
-					t.Errorf("told %v, not told %v", told, untold)
+				switch untold := a.remove(w); {
+				case untold && i%2 == 0:
+					t.Error("one that was told may be used again")
+				case untold && len(w.done) != 0:
+					t.Error("one that was not told was")
+				case !untold && i%2 != 0 && <-w.done:
+					t.Error("the alarm speaks for the handler, late")
 				}
 			}
 		})
