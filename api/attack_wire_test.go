@@ -22,32 +22,29 @@ func wireAttacks() []attack {
 			return b.raw("POST /v1/carts HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + headers + "\r\n" + body)
 		}
 	}
-	return []attack{
-		{"smuggling: Content-Length and chunked: what follows is not served", func(b *battle) int {
+	// What follows in the same bytes must not be served: whoever is in front of the gateway may have taken it for a part of the body.
+	smuggled := func(version, headers, body string) func(*battle) int {
+		return func(b *battle) int {
 			b.seen.Store(nil)
-			status := b.raw("POST /v1/carts HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 7\r\nTransfer-Encoding: chunked\r\n\r\n" +
-				"2\r\n{}\r\n0\r\n\r\nGET " + publicGet + " HTTP/1.1\r\nHost: x\r\n\r\n")
+			status := b.raw("POST /v1/carts " + version + "\r\nHost: x\r\nContent-Type: application/json\r\n" + headers + "\r\n" + body +
+				"GET " + publicGet + " HTTP/1.1\r\nHost: x\r\n\r\n")
 			if b.seen.Load() != nil {
 				b.t.Error("the request that was smuggled in was served")
 			}
 			return status
-		}, []int{200}},
+		}
+	}
+	const chunked = "2\r\n{}\r\n0\r\n\r\n"
+	return []attack{
+		{"smuggling: Content-Length and chunked: what follows is not served", smuggled("HTTP/1.1", "Content-Length: 7\r\nTransfer-Encoding: chunked\r\n", chunked), []int{200}},
 		{"smuggling: two lengths", post("Content-Length: 2\r\nContent-Length: 3\r\n", "{} "), []int{400}},
 		{"smuggling: a length with a sign", post("Content-Length: +2\r\n", "{}"), []int{400}},
 		{"smuggling: chunked, in disguise", post("Transfer-Encoding: xchunked\r\n", "0\r\n\r\n"), []int{501}},
 		{"smuggling: chunked twice", post("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", "0\r\n\r\n"), []int{501}},
 		{"smuggling: a chunk of a wrong length", post("Transfer-Encoding: chunked\r\n", "-1\r\n{}\r\n0\r\n\r\n"), []int{400}},
 		{"smuggling: a space before the colon", post("Transfer-Encoding : chunked\r\n", "0\r\n\r\n"), []int{400}},
-		{"smuggling: chunked, folded", post("Transfer-Encoding:\r\n chunked\r\nContent-Length: 5\r\n", "0\r\n\r\n"), []int{200}},
-		{"smuggling: chunked over HTTP/1.0: what follows is not served", func(b *battle) int {
-			b.seen.Store(nil)
-			status := b.raw("POST /v1/carts HTTP/1.0\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\nContent-Length: 7\r\n\r\n" +
-				"2\r\n{}\r\n0\r\n\r\nGET " + publicGet + " HTTP/1.1\r\nHost: x\r\n\r\n")
-			if b.seen.Load() != nil {
-				b.t.Error("the request that was smuggled in was served")
-			}
-			return status
-		}, []int{400}},
+		{"smuggling: chunked, folded: what follows is not served", smuggled("HTTP/1.1", "Transfer-Encoding:\r\n chunked\r\nContent-Length: 5\r\n", chunked), []int{200}},
+		{"smuggling: chunked over HTTP/1.0: what follows is not served", smuggled("HTTP/1.0", "Transfer-Encoding: chunked\r\nContent-Length: 7\r\n", chunked), []int{400}},
 		{"slow headers", func(b *battle) int { return b.raw("GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ") }, []int{closed}},
 		{"slow body", post("Content-Length: 100\r\n", "{"), []int{408}},
 		{"a connection that says nothing", func(b *battle) int { return b.raw("") }, []int{closed}},

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"net/http"
+	"fmt"
 	"os/exec"
 	"slices"
 	"sync"
@@ -81,48 +81,11 @@ func (w *world) fault(args ...string) rule {
 // obeyed waits until a fault is in force in every process, or in none, and returns when the last one was seen to be there.
 func (w *world) obeyed(id string, want bool) time.Time {
 	w.t.Helper()
-	var all sync.WaitGroup
-	var mu sync.Mutex
-	var last time.Time
-	ctx, cancel := context.WithTimeout(w.t.Context(), 30*time.Second)
-	defer cancel()
-	for _, admin := range w.admins {
-		all.Go(func() {
-			tick := time.NewTicker(5 * time.Millisecond)
-			defer tick.Stop()
-			for {
-				if is, err := obeys(ctx, admin, id); err == nil && is == want {
-					mu.Lock()
-					last = time.Now()
-					mu.Unlock()
-					return
-				}
-				select {
-				case <-ctx.Done():
-					w.t.Errorf("the fault is in force at %s: not %t within 30 s", admin, want)
-					return
-				case <-tick.C:
-				}
-			}
-		})
-	}
-	all.Wait()
-	return last
-}
-
-func obeys(ctx context.Context, admin, id string) (bool, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+admin+"/faults", nil)
-	if err != nil {
-		return false, err
-	}
-	rsp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return false, err
-	}
-	defer func() { _ = rsp.Body.Close() }()
-	var page struct{ Faults []rule }
-	err = json.NewDecoder(rsp.Body).Decode(&page)
-	return slices.ContainsFunc(page.Faults, func(r rule) bool { return r.ID == id }), err
+	return w.all(fmt.Sprintf("the fault is in force: %t", want), func(ctx context.Context, admin string) bool {
+		var now struct{ Faults []rule }
+		err := page(ctx, admin, "/faults", &now)
+		return err == nil && slices.ContainsFunc(now.Faults, func(r rule) bool { return r.ID == id }) == want
+	})
 }
 
 // witness knows what became of requests.
