@@ -33,7 +33,7 @@ func newProcessors(ctx context.Context, changed func(wait time.Duration) (more b
 	return p
 }
 
-// come says that a call comes in.
+// come says that a call has come in, and is counted: changed would say so.
 func (p *processors) come() {
 	if p.asleep.Load() && p.asleep.CompareAndSwap(true, false) {
 		p.wake <- struct{}{}
@@ -50,19 +50,30 @@ func (p *processors) follow(ctx context.Context) {
 		case <-p.wake:
 		}
 		t.Reset(probeEvery)
-		for until := time.Now().Add(awake); time.Now().Before(until); {
-			p.probe()
-			if p.changed(p.wait()) {
-				until = time.Now().Add(awake)
-			}
-			select {
-			case <-ctx.Done():
-				return
-			case <-t.C:
-			}
+		for again := true; again; {
+			p.ask(ctx, t.C)
+			p.asleep.Store(true)
+			again = p.changed(p.wait()) && ctx.Err() == nil && p.asleep.CompareAndSwap(true, false) // a call that came while nobody had to be woken
 		}
 		t.Stop()
-		p.asleep.Store(true)
+		if ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// ask probes until no call has run or waited for a while, or ctx ends.
+func (p *processors) ask(ctx context.Context, tick <-chan time.Time) {
+	for until := time.Now().Add(awake); time.Now().Before(until); {
+		p.probe()
+		if p.changed(p.wait()) {
+			until = time.Now().Add(awake)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick:
+		}
 	}
 }
 

@@ -91,3 +91,29 @@ func TestAPauseSaysNothingOfThePace(t *testing.T) {
 		cancel()
 	})
 }
+
+// A call that comes in between the last look and the sleep keeps it awake.
+func TestTheProbeDoesNotSleepOverACall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		begin, looks := time.Now(), 0
+		var p *processors
+		p = newProcessors(ctx, func(time.Duration) bool {
+			switch past := time.Since(begin); {
+			case past >= 10*time.Second:
+				return false
+			case past >= awake-probeEvery/2: // it runs from here on, and nobody was to be woken for it
+				looks++
+				return true
+			}
+			return false
+		})
+		p.come()
+		<-time.After(20 * time.Second)
+		if looks < 100 || !p.asleep.Load() {
+			t.Errorf("it looked %d times while a call ran, and sleeps: %t", looks, p.asleep.Load())
+		}
+		cancel()
+		synctest.Wait()
+	})
+}

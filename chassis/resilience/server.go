@@ -23,7 +23,7 @@ type ServerConfig struct {
 	Service string
 	// Least and Most bound the limit, and Start is where it begins; default 2 for each processor, 1,000, and 8 for each processor.
 	Least, Most, Start int
-	// Queue is how many calls may wait for their turn; default 1,000.
+	// Queue is how many calls may wait for their turn; default 1,000. When it is full a more important call takes the place of a less important one.
 	Queue int
 	// MaxWait is how long one of level Critical waits for its turn; one of level Normal waits for a quarter of it, and of level Sheddable
 	// for an eighth. Default 2 s. No call waits longer than its context allows.
@@ -93,8 +93,9 @@ type Server struct {
 
 // waiter is a call that waits for its turn.
 type waiter struct {
-	turn  chan struct{} // closed when it is there
-	given bool
+	turn      chan struct{} // closed when it is there, or won't come
+	given     bool
+	displaced bool // by a more important one, when the queue was full
 }
 
 // NewServer makes a limit. ctx ends what measures.
@@ -152,8 +153,8 @@ func (s *Server) Wrap(next server.HandlerFunc) server.HandlerFunc {
 
 // enter waits until the call may run; leave is to be called then. Or it says why it may not.
 func (s *Server) enter(ctx context.Context, l Level) error {
-	s.come()
 	if s.ahead(0) == 0 && s.take() {
+		s.come()
 		return nil
 	}
 	if s.late(l) {
@@ -164,11 +165,15 @@ func (s *Server) enter(ctx context.Context, l Level) error {
 
 // take takes a place, if there is one.
 func (s *Server) take() bool {
-	if s.running.Add(1) <= s.limit.Load() {
-		return true
+	for {
+		n := s.running.Load()
+		if n >= s.limit.Load() {
+			return false
+		}
+		if s.running.CompareAndSwap(n, n+1) {
+			return true
+		}
 	}
-	s.running.Add(-1)
-	return false
 }
 
 // leave gives the place back, to the first of the most important who wait.
@@ -201,7 +206,7 @@ func (s *Server) wait(ctx context.Context, l Level) error {
 	rank := l.rank()
 	w := &waiter{turn: make(chan struct{})}
 	s.mu.Lock()
-	if s.ahead(0) >= int64(s.c.Queue) {
+	if s.ahead(0) >= int64(s.c.Queue) && !s.displace(rank) {
 		s.mu.Unlock()
 		return s.overloaded()
 	}
@@ -212,10 +217,14 @@ func (s *Server) wait(ctx context.Context, l Level) error {
 	s.queued[rank].Add(1)
 	s.dispatch() // a place may have become free since
 	s.mu.Unlock()
+	s.come() // after it is counted: who measures looks for that before it sleeps
 	patience := time.NewTimer(s.patience(l))
 	defer patience.Stop()
 	select {
 	case <-w.turn:
+		if w.displaced {
+			return s.overloaded()
+		}
 		// Go runs whom another goroutine wakes before all others. Calls that wake each other would keep everything else from running, also who is
 		// to be refused.
 		runtime.Gosched()
@@ -225,15 +234,31 @@ func (s *Server) wait(ctx context.Context, l Level) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if w.given { // in that moment
+	switch {
+	case w.given: // in that moment
 		return nil
+	case !w.displaced:
+		s.waiting[rank].Remove(at)
+		s.queued[rank].Add(-1)
 	}
-	s.waiting[rank].Remove(at)
-	s.queued[rank].Add(-1)
 	if err := ctx.Err(); err != nil {
 		return problem.From(err)
 	}
 	return s.overloaded()
+}
+
+// displace refuses the last of the least important who wait, if it is less important than rank. mu is held.
+func (s *Server) displace(rank int) bool {
+	for i, line := range s.waiting[:rank] {
+		if line.Len() > 0 {
+			w, _ := line.Remove(line.Back()).(*waiter)
+			s.queued[i].Add(-1)
+			w.displaced = true
+			close(w.turn)
+			return true
+		}
+	}
+	return false
 }
 
 // ahead is how many wait whose rank is at least this one.
@@ -265,8 +290,7 @@ func (s *Server) late(l Level) bool {
 
 // refuses says that a call would be refused at once.
 func (s *Server) refuses(l Level) bool {
-	s.come()
-	return s.late(l) || s.ahead(0) >= int64(s.c.Queue)
+	return s.late(l) || s.ahead(l.rank()) >= int64(s.c.Queue)
 }
 
 func (s *Server) overloaded() error {

@@ -153,6 +153,34 @@ func TestPatience(t *testing.T) {
 	})
 }
 
+// When the queue is full the important take the places of the unimportant, the last of these first.
+func TestTheImportantTakeThePlacesOfTheUnimportant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := limit(t, resilience.ServerConfig{Least: 1, Start: 1, Most: 1, Queue: 3, MaxWait: time.Hour}, func(context.Context) { <-time.After(time.Second) })
+		l.wait.Store(wanted)
+		var all sync.WaitGroup
+		var mu sync.Mutex
+		refused := map[resilience.Level]int{}
+		for _, of := range []resilience.Level{
+			resilience.Normal, resilience.Sheddable, resilience.Sheddable, resilience.Normal, // one runs, and three wait
+			resilience.Critical, resilience.Critical, resilience.Critical, resilience.Critical, resilience.Sheddable, resilience.Normal,
+		} {
+			all.Go(func() {
+				if err := l.run(t.Context(), of); reason(err) == resilience.ReasonOverloaded {
+					mu.Lock()
+					refused[of]++
+					mu.Unlock()
+				}
+			})
+			synctest.Wait()
+		}
+		if l.Queued() != 3 || refused[resilience.Sheddable] != 3 || refused[resilience.Normal] != 2 || refused[resilience.Critical] != 1 {
+			t.Errorf("%d wait, refused are %v", l.Queued(), refused)
+		}
+		all.Wait()
+	})
+}
+
 func TestWhoeverWaitsMayLeave(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := limit(t, resilience.ServerConfig{Least: 1, Start: 1, Most: 1, MaxWait: time.Hour}, func(context.Context) { <-time.After(time.Minute) })
