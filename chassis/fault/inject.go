@@ -28,9 +28,10 @@ type InjectorConfig struct {
 	Metrics prometheus.Registerer
 	// Abort cuts the connection by which a call came, and says whether it did: rpc.Abort. Nil: an abort is an error.
 	Abort func(ctx context.Context) bool
-	// Over is told when a fault that was in force has expired or was removed: what it made others believe of a service, such as circuits that it has
-	// opened, can be forgotten. It must not block; may be nil.
-	Over func()
+	// Over is told when faults that were in force have expired or were removed: what they made others believe of the methods that they hit, such as
+	// circuits that they have opened, can be forgotten. hit says whether they did hit a method, and no other fault does still. It must not block;
+	// may be nil.
+	Over func(hit func(module, method string) bool)
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 }
@@ -68,7 +69,7 @@ func NewInjector(c InjectorConfig) (*Injector, error) {
 	return i, nil
 }
 
-// Follow keeps to the rules of a store until ctx ends. Rules that have expired are out of force at that moment, and are deleted from the store.
+// Follow keeps to the rules of a store until ctx ends. Rules that have expired are out of force at that moment, and who may deletes them from the store.
 func (i *Injector) Follow(ctx context.Context, store kv.Store) {
 	change := make(chan struct{}, 1)
 	var watching sync.WaitGroup
@@ -93,7 +94,7 @@ func (i *Injector) Follow(ctx context.Context, store kv.Store) {
 		}
 		expired, next := i.put(ctx)
 		for _, r := range expired {
-			if err := store.Delete(ctx, r.ID); err != nil && ctx.Err() == nil {
+			if err := store.Delete(ctx, r.ID); err != nil && ctx.Err() == nil && !errors.Is(err, kv.ErrForbidden) {
 				i.c.Log.WarnContext(ctx, "a fault that has expired can't be deleted; it is out of force all the same", "fault", r.ID, "error", err)
 			}
 		}
@@ -145,14 +146,17 @@ func (i *Injector) put(ctx context.Context) (expired []Rule, next time.Duration)
 	} else {
 		i.rules.Store(&live)
 	}
-	if i.log(ctx, before, live) && i.c.Over != nil {
-		i.c.Over()
+	if over := i.log(ctx, before, live); len(over) > 0 && i.c.Over != nil {
+		i.c.Over(func(module, method string) bool {
+			of := func(r Rule) bool { return r.of(module, method) }
+			return slices.ContainsFunc(over, of) && !slices.ContainsFunc(live, of)
+		})
 	}
 	return expired, max(next, time.Millisecond)
 }
 
-// log tells what has begun and what is over, and says whether anything is.
-func (i *Injector) log(ctx context.Context, before *[]Rule, after []Rule) (over bool) {
+// log tells what has begun and what is over, and returns the latter.
+func (i *Injector) log(ctx context.Context, before *[]Rule, after []Rule) (over []Rule) {
 	var was []Rule
 	if before != nil {
 		was = *before
@@ -167,7 +171,7 @@ func (i *Injector) log(ctx context.Context, before *[]Rule, after []Rule) (over 
 	}
 	for _, r := range was {
 		if !in(after, r.ID) {
-			over = true
+			over = append(over, r)
 			i.c.Log.WarnContext(ctx, "a fault is over", "fault", r.ID, "what", r.String())
 		}
 	}
@@ -191,6 +195,11 @@ func (i *Injector) Active() []Rule {
 	return out
 }
 
+// of says whether it is about a method.
+func (r Rule) of(module, method string) bool {
+	return r.Module == module && (r.Method == "" || r.Method == method)
+}
+
 // hit draws whether a call is hit by a rule of one of these kinds.
 func (i *Injector) hit(module, method, caller string, kinds ...Kind) (Rule, bool) {
 	all := i.rules.Load()
@@ -199,7 +208,7 @@ func (i *Injector) hit(module, method, caller string, kinds ...Kind) (Rule, bool
 	}
 	now := i.c.Now()
 	for _, r := range *all {
-		if slices.Contains(kinds, r.Kind) && r.Module == module && (r.Method == "" || r.Method == method) && (r.Caller == "" || r.Caller == caller) &&
+		if slices.Contains(kinds, r.Kind) && r.of(module, method) && (r.Caller == "" || r.Caller == caller) &&
 			now.Before(r.Expires) && (r.Share >= 100 || rand.Float64()*100 < r.Share) { //nolint:gosec // chance, not a secret
 			i.injected.WithLabelValues(module, method, string(r.Kind)).Inc()
 			return r, true

@@ -61,7 +61,11 @@ func (c *Consul) Put(ctx context.Context, name string, document []byte) error {
 
 // Delete implements Store.
 func (c *Consul) Delete(ctx context.Context, name string) error {
-	if _, err := c.kv.Delete(c.prefix+name, (&api.WriteOptions{}).WithContext(ctx)); err != nil {
+	_, err := c.kv.Delete(c.prefix+name, (&api.WriteOptions{}).WithContext(ctx))
+	if forbidden(err) {
+		return fmt.Errorf("delete %s%s from Consul: %w", c.prefix, name, ErrForbidden)
+	}
+	if err != nil {
 		return fmt.Errorf("delete %s%s from Consul: %w", c.prefix, name, err)
 	}
 	return nil
@@ -69,7 +73,8 @@ func (c *Consul) Delete(ctx context.Context, name string) error {
 
 // Watch implements Watcher, with blocking queries. While Consul doesn't answer, what fn was given last stays good. When Consul comes back
 // without its data, what it had is put back, as the registry puts back instances: its index counts from the beginning then, so that what
-// somebody took away stays away, also while this process was cut off. Until it is put back, fn is told nothing.
+// somebody took away stays away, also while this process was cut off. Until it is put back, fn is told nothing. When Consul has written more by
+// then than it had before it lost its data, the loss can't be told from deletions, and is taken for them.
 func (c *Consul) Watch(ctx context.Context, fn func(map[string][]byte)) error {
 	var ask, last uint64 // where to wait from, and the highest index that was seen
 	var known map[string][]byte
@@ -122,6 +127,9 @@ func (c *Consul) restore(ctx context.Context, known map[string][]byte) error {
 	}
 	return nil
 }
+
+// ErrForbidden says that Consul answered, and that who asked may not.
+var ErrForbidden = errors.New("it may not be done with this token")
 
 // forbidden says that Consul answered, and that this process may not write.
 func forbidden(err error) bool {

@@ -157,14 +157,14 @@ func (r *Client) failed(ctx context.Context, err error) bool {
 	return err != nil && r.c.Failed(err) && !errors.Is(ctx.Err(), context.Canceled)
 }
 
-// Reset begins every circuit anew, closed and with nothing counted: for when it is known that what they have seen is over. Calls that are under way count
-// for those before.
-func (r *Client) Reset() {
+// Reset begins the circuits of methods anew, closed and with nothing counted: for when it is known that what they have seen is over. Calls that are
+// under way count for those before.
+func (r *Client) Reset(of func(service, endpoint string) bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	next := maps.Clone(*r.guards.Load())
 	for id, old := range next {
-		if old.circuit == nil {
+		if old.circuit == nil || !of(id.service, id.endpoint) {
 			continue
 		}
 		g := *old

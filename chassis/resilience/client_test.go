@@ -111,7 +111,11 @@ func TestACircuitIsReset(t *testing.T) {
 		_ = call("Shop.List") // not open, and full of failures
 	}
 	fail = false
-	r.Reset()
+	r.Reset(func(_, endpoint string) bool { return endpoint == "Shop.Else" })
+	if err := call("Shop.Get"); reason(err) != resilience.ReasonCircuitOpen {
+		t.Fatalf("of another method that was reset: %v", err)
+	}
+	r.Reset(func(string, string) bool { return true })
 	for range 12 {
 		if err := errors.Join(call("Shop.Get"), call("Shop.List")); err != nil {
 			t.Fatal(err)

@@ -135,14 +135,19 @@ func (r *Client) breaker() Breaker {
 func (r *Client) circuit(id method, b Breaker) circuitbreaker.CircuitBreaker[any] {
 	state := r.metrics.state.WithLabelValues(id.service, id.endpoint)
 	state.Set(float64(circuitbreaker.ClosedState))
-	return circuitbreaker.NewBuilder[any]().
+	var own circuitbreaker.CircuitBreaker[any]
+	own = circuitbreaker.NewBuilder[any]().
 		WithFailureRateThreshold(max(float64(b.FailurePercent)/100, 0.01), uint(b.MinCalls), time.Duration(b.Window)).
 		WithSuccessThresholdRatio(r.c.Probes/2+1, r.c.Probes).
 		WithDelay(time.Duration(b.OpenFor)).WithJitterFactor(0.2).
 		OnStateChanged(func(e circuitbreaker.StateChangedEvent) {
+			if now := (*r.guards.Load())[id]; now != nil && now.circuit != own { // that of calls that are still under way
+				return
+			}
 			state.Set(float64(e.NewState))
 			r.c.Log.Warn("circuit changed", "service", id.service, "endpoint", id.endpoint, "state", e.NewState.String(), "was", e.OldState.String())
 		}).Build()
+	return own
 }
 
 // described finds the method that a request calls in the contract of its message; nil when there is none.

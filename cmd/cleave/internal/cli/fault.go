@@ -33,7 +33,9 @@ func faultStore(s settings) (kv.Store, error) {
 }
 
 // injector follows the faults until the parts are closed; nil where the operator doesn't allow them.
-func (p *parts) injector(ctx context.Context, s settings, log *slog.Logger, metrics *prometheus.Registry, own *admin.Server, over func()) (*fault.Injector, error) {
+func (p *parts) injector(
+	ctx context.Context, s settings, log *slog.Logger, metrics *prometheus.Registry, own *admin.Server, over func(hit func(module, method string) bool),
+) (*fault.Injector, error) {
 	if !s.AllowFaults {
 		own.Handle("GET /faults", (*fault.Injector)(nil))
 		return nil, nil //nolint:nilnil // a nil one does nothing

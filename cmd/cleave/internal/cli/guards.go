@@ -38,7 +38,7 @@ type guards struct {
 // instances are those that the process calls.
 type instances struct{ list func() []rpc.Instance }
 
-func newGuards(ctx context.Context, s settings, metrics *prometheus.Registry, log *slog.Logger) (*guards, error) {
+func newGuards(ctx context.Context, p *parts, s settings, metrics *prometheus.Registry, log *slog.Logger) (*guards, error) {
 	g := &guards{}
 	var err error
 	if g.rules, err = resilience.NewRules(log, metrics); err != nil {
@@ -54,7 +54,9 @@ func newGuards(ctx context.Context, s settings, metrics *prometheus.Registry, lo
 	if g.client, err = resilience.NewClient(resilience.ClientConfig{Log: log, Metrics: metrics, Rules: g.rules}); err != nil {
 		return nil, err
 	}
-	g.gate, err = resilience.NewGate(ctx, resilience.GateConfig{Rules: g.rules, Server: resilience.ServerConfig{Metrics: metrics}})
+	measuring, stop := context.WithCancel(context.WithoutCancel(ctx)) // calls are let in while the process drains, too
+	p.add(func() error { stop(); return nil })
+	g.gate, err = resilience.NewGate(measuring, resilience.GateConfig{Rules: g.rules, Server: resilience.ServerConfig{Metrics: metrics}})
 	return g, err
 }
 
@@ -65,10 +67,10 @@ func resilienceStore(s settings) (kv.Store, error) {
 
 func (g *guards) off() bool { return g.client == nil }
 
-// reset forgets what circuits have seen: it was made on purpose, and is over.
-func (g *guards) reset() {
+// reset forgets what circuits have seen of methods: it was made on purpose, and is over.
+func (g *guards) reset(of func(service, endpoint string) bool) {
 	if !g.off() {
-		g.client.Reset()
+		g.client.Reset(of)
 	}
 }
 

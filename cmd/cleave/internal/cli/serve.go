@@ -66,7 +66,7 @@ func (a *app) serve(ctx context.Context, s settings, log *slog.Logger, what serv
 		return err
 	}
 	well := healthPages(own)
-	guard, err := newGuards(ctx, s, metrics, log)
+	guard, err := newGuards(ctx, &p, s, metrics, log)
 	if err != nil {
 		return err
 	}
