@@ -1,6 +1,9 @@
 package api
 
 import (
+	"go-micro.dev/v4/metadata"
+
+	"github.com/cleavehq/cleave/api/internal/guard"
 	"github.com/cleavehq/cleave/chassis/resilience"
 )
 
@@ -15,8 +18,8 @@ func (x *exchange) shed(e *endpoint) error {
 }
 
 // levelled gives a call the level of its API key, else that of its method.
-func (x *exchange) levelled(e *endpoint) {
+func (x *exchange) levelled(md metadata.Metadata, e *endpoint, who guard.Caller) {
 	if x.g.c.Gate != nil {
-		x.md[resilience.PriorityHeader] = x.g.c.Gate.Level(e.desc, x.who.Priority).String()
+		md[resilience.PriorityHeader] = x.g.c.Gate.Level(e.desc, who.Priority).String()
 	}
 }

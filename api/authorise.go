@@ -48,7 +48,7 @@ func (x *exchange) admitted(e *endpoint) bool {
 	if !x.permitted(e.policy) {
 		return false
 	}
-	x.levelled(e)
+	x.levelled(x.md, e, x.who)
 	if x.r.Header[canaryHeader] != nil {
 		x.in(x.pinned(x.r.Context(), e))
 	}

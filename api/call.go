@@ -105,16 +105,14 @@ func (x *exchange) unary(e *endpoint, in proto.Message) {
 // json makes a unary call, and writes its answer.
 func (x *exchange) json(ctx context.Context, e *endpoint, in proto.Message) ([]byte, error) {
 	out := e.binding.Answer()
-	leave, err := x.ask(ctx, e, in, out)
-	defer func() { leave(err) }()
-	if err != nil {
-		return nil, err
-	}
-	b, err := e.binding.JSON(out)
-	if err != nil {
-		return nil, problem.Internal(err)
-	}
-	return append(b, '\n'), nil
+	var b []byte
+	err := x.ask(ctx, e, x.who, in, out, func() (err error) {
+		if b, err = e.binding.JSON(out); err != nil {
+			return problem.Internal(err)
+		}
+		return nil
+	})
+	return append(b, '\n'), err
 }
 
 // callOptions tell the client which method is called, and which instances have it. When it knows of none that has, because the routes are

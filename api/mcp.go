@@ -10,7 +10,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
-	"go-micro.dev/v4/client"
 	"go-micro.dev/v4/metadata"
 	"google.golang.org/protobuf/types/descriptorpb"
 
@@ -174,7 +173,11 @@ func (x *exchange) tool(ctx context.Context, e *endpoint, p *mcp.CallToolParamsR
 	header = http.Header{}
 	md := metadata.Copy(x.md) // several tools may run at once
 	ctx = metadata.NewContext(ctx, md)
+	if err := x.shed(e); err != nil {
+		return nil, header, err
+	}
 	who, err := x.g.authorise(ctx, md, x.r, header, e.policy)
+	x.levelled(md, e, who)
 	if err == nil {
 		err = x.g.limited(x.r, header, who, e.policy)
 	}
@@ -197,14 +200,15 @@ func (x *exchange) tool(ctx context.Context, e *endpoint, p *mcp.CallToolParamsR
 	case idempotency.NeedsKey(e.desc):
 		ctx = idempotency.WithKey(ctx, uuid.NewString())
 	}
-	out, c := e.binding.Answer(), x.g.c.Client
-	opts := append(e.callOptions(), client.WithRequestTimeout(x.timeout(e)))
-	if err := c.Call(ctx, c.NewRequest(e.service, e.name, in), out, opts...); err != nil {
-		return nil, header, x.upstream(err)
-	}
-	answer, err = e.binding.JSON(out)
+	out := e.binding.Answer()
+	err = x.ask(ctx, e, who, in, out, func() (err error) {
+		if answer, err = e.binding.JSON(out); err != nil {
+			return problem.Internal(err)
+		}
+		return nil
+	})
 	if err != nil {
-		return nil, header, problem.Internal(err)
+		return nil, header, x.upstream(err)
 	}
 	return answer, header, nil
 }

@@ -1,15 +1,20 @@
 package api_test
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+	"go-micro.dev/v4/metadata"
 
 	"github.com/cleavehq/cleave/api"
 	"github.com/cleavehq/cleave/chassis/kv"
+	"github.com/cleavehq/cleave/chassis/resilience"
+	catalogv1 "github.com/cleavehq/cleave/proto/shop/catalog/v1"
 )
 
 // bearing adds a credential to every request.
@@ -159,5 +164,42 @@ func TestToolsAreGuarded(t *testing.T) {
 	if text, refused := call(t, s, "Catalog_GetVariant", map[string]any{"sku": "a"}, nil); !refused || !strings.Contains(text, "RATE_LIMITED") ||
 		!strings.Contains(text, `"retry_after":"`) {
 		t.Errorf("the second of one an hour: %s", text)
+	}
+}
+
+// A tool waits for its turn as any other call does, and is refused when there is too much to do.
+func TestAToolWaitsForItsTurn(t *testing.T) {
+	gate, err := resilience.NewGate(t.Context(), resilience.GateConfig{Server: resilience.ServerConfig{
+		Least: 1, Start: 1, Most: 1, Queue: 1, MaxWait: time.Hour, Wait: func() time.Duration { return time.Second },
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	release := make(chan struct{})
+	e := running(t, &shelf{get: func(ctx context.Context, _ *catalogv1.GetProductRequest, _ *catalogv1.Product) error {
+		if md, _ := metadata.FromContext(ctx); md[resilience.PriorityHeader] != "normal" {
+			t.Errorf("its level is %q", md[resilience.PriorityHeader])
+		}
+		<-release
+		return nil
+	}}, func(c *api.Config) { c.Gate = gate })
+	e.eventually("routed", func() bool { return e.get("/v1/variants/a").status == http.StatusOK })
+	guest := e.talk("")
+	answers := make(chan bool, 2)
+	for n := range 2 { // one runs, one waits
+		go func() {
+			_, refused := call(t, guest, "Catalog_GetProduct", map[string]any{"handle": "mug"}, nil)
+			answers <- refused
+		}()
+		e.eventually("let in", func() bool { l := gate.Limits(); return l[0].Running+l[0].Queued == n+1 })
+	}
+	if text, refused := call(t, guest, "Catalog_GetProduct", map[string]any{"handle": "mug"}, nil); !refused || !strings.Contains(text, resilience.ReasonOverloaded) {
+		t.Errorf("the third: %s", text)
+	}
+	close(release)
+	for range cap(answers) {
+		if <-answers {
+			t.Error("one that was let in was refused")
+		}
 	}
 }

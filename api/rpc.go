@@ -153,16 +153,14 @@ func (x *exchange) only(c codec) (proto.Message, error) {
 func (x *exchange) once(ctx context.Context, e *endpoint, in proto.Message, k codec) {
 	encoded := func(ctx context.Context) ([]byte, error) {
 		out := k.empty()
-		leave, err := x.ask(ctx, e, in, out)
-		defer func() { leave(err) }()
-		if err != nil {
-			return nil, err
-		}
-		b, _, err := k.encode(out)
-		if err != nil {
-			return nil, problem.Internal(err)
-		}
-		return b, nil
+		var b []byte
+		err := x.ask(ctx, e, x.who, in, out, func() (err error) {
+			if b, _, err = k.encode(out); err != nil {
+				return problem.Internal(err)
+			}
+			return nil
+		})
+		return b, err
 	}
 	if x.rpc.Protocol() == "connect" && x.keeps(e) {
 		codec := string(x.rpc.Codec())

@@ -6,6 +6,7 @@ import (
 	"go-micro.dev/v4/client"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/cleavehq/cleave/api/internal/guard"
 	"github.com/cleavehq/cleave/chassis/rpc"
 )
 
@@ -16,18 +17,17 @@ const (
 	canaryScope = "gateway.canary"
 )
 
-// ask makes a unary call, when its turn has come: every one of the edge goes by here. A slow client that still sends its message holds nobody's
-// place. in is not changed, and is kept for as long as a copy of the call runs. The place is held until leave is called, which is never nil, with what came of it: who
-// makes of the answer what is sent does it before, since that, too, takes a processor.
-func (x *exchange) ask(ctx context.Context, e *endpoint, in, out proto.Message) (leave func(error), err error) {
+// ask makes a unary call for a caller, when its turn has come: every one of the edge goes by here. A slow client that still sends its message holds
+// nobody's place. in is not changed, and is kept for as long as a copy of the call runs. then makes of the answer what is sent, before the place is
+// given back, since that takes a processor, too.
+func (x *exchange) ask(ctx context.Context, e *endpoint, who guard.Caller, in, out proto.Message, then func() error) (err error) {
 	g := x.g
-	leave = func(error) {}
 	if gate := g.c.Gate; gate != nil {
-		left, full := gate.Enter(ctx, e.service, gate.Level(e.desc, x.who.Priority))
+		leave, full := gate.Enter(ctx, e.service, gate.Level(e.desc, who.Priority))
 		if full != nil {
-			return leave, full
+			return full
 		}
-		leave = left
+		defer func() { leave(err) }()
 	}
 	c := g.c.Client
 	opts := append(e.callOptions(), client.WithRequestTimeout(x.timeout(e)))
@@ -35,7 +35,10 @@ func (x *exchange) ask(ctx context.Context, e *endpoint, in, out proto.Message) 
 	if m := e.policy.Mirror.Value; m.Percent > 0 {
 		g.mirrors.copied(ctx, e, m, in, x.timeout(e))
 	}
-	return leave, err
+	if err != nil {
+		return err
+	}
+	return then()
 }
 
 // pinned returns ctx, meant for the version that the request asks for, when its sender may ask for one; the answer says that it was.
