@@ -14,6 +14,7 @@ type noted struct {
 	streams       bool
 	problemStatus int // of the error, which an RPC protocol may send with 200; 0 when there was none
 	reason        string
+	early         bool // there were no routes, or no hooks, yet
 }
 
 // done counts a request that began at start, and tells the access log of it.
@@ -21,7 +22,7 @@ func (x *exchange) done(start time.Time) {
 	end := x.g.c.Now()
 	took := end.Sub(start)
 	x.observed(end, took)
-	if x.route == livenessPage || x.route == readyPage || x.reason == reasonNotReady { // whoever asks for that asks all the time
+	if x.route == livenessPage || x.route == readyPage || x.early { // whoever asks for that asks all the time
 		return
 	}
 	if !x.g.access.Wants(end, x.w.status, x.problemStatus, took, x.streams) {

@@ -272,7 +272,7 @@ func (x *exchange) ready() {
 	case x.g.draining.Load():
 		x.fail(problem.Unavailable("DRAINING", "the gateway is about to stop"))
 	case x.g.table.Load() == nil:
-		x.fail(problem.Unavailable(reasonNotReady, "the registry has not answered yet"))
+		x.notYet("the registry has not answered yet")
 	default:
 		_, _ = x.w.Write([]byte("ok\n"))
 	}
@@ -331,7 +331,7 @@ func (x *exchange) failWith(status int, err error) {
 	x.code = p.Code.String()
 	x.g.metrics.refused.WithLabelValues(p.Reason).Inc()
 	level := slog.LevelDebug
-	if status >= http.StatusInternalServerError && p.Reason != reasonNotReady && p.Reason != resilience.ReasonOverloaded { // an overload needs its time for other things
+	if status >= http.StatusInternalServerError && !x.early && p.Reason != resilience.ReasonOverloaded { // an overload needs its time for other things
 		level = slog.LevelWarn
 	}
 	x.g.c.Log.Log(x.r.Context(), level, "request failed", "method", x.r.Method, "path", x.r.URL.Path, "status", status, "reason", p.Reason, "error", err)

@@ -51,7 +51,13 @@ func (x *exchange) routes() *table {
 	x.g.hold.wait(x.r.Context())
 	t := x.g.table.Load()
 	if t == nil {
-		x.fail(problem.Unavailable(reasonNotReady, "the registry has not answered yet"))
+		x.notYet("the registry has not answered yet")
 	}
 	return t
+}
+
+// notYet answers that something isn't known yet.
+func (x *exchange) notYet(what string) {
+	x.early = true
+	x.fail(problem.Unavailable(reasonNotReady, "%s", what))
 }

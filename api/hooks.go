@@ -93,7 +93,7 @@ func (x *exchange) hook(name string) {
 	one, found, read := x.g.hooks.now.get(name)
 	switch {
 	case !found && !read && x.g.c.Hooks != nil:
-		x.fail(problem.Unavailable(reasonNotReady, "the hooks were not read yet"))
+		x.notYet("the hooks were not read yet")
 		return
 	case !found:
 		x.fail(problem.NotFound("HOOK_NOT_FOUND", "there is no hook of this name"))
