@@ -26,12 +26,27 @@ func wireAttacks() []attack {
 	smuggled := func(version, headers, body string) func(*battle) int {
 		return func(b *battle) int {
 			b.seen.Store(nil)
-			status := b.raw("POST /v1/carts " + version + "\r\nHost: x\r\nContent-Type: application/json\r\n" + headers + "\r\n" + body +
-				"GET " + publicGet + " HTTP/1.1\r\nHost: x\r\n\r\n")
+			c := b.dial()
+			defer func() { _ = c.Close() }()
+			go func() {
+				_, _ = io.WriteString(c, "POST /v1/carts "+version+"\r\nHost: x\r\nContent-Type: application/json\r\n"+headers+"\r\n"+body+
+					"GET "+publicGet+" HTTP/1.1\r\nHost: x\r\n\r\n")
+			}()
+			r := bufio.NewReader(c)
+			rsp, err := http.ReadResponse(r, nil)
+			if err != nil {
+				return closed
+			}
+			defer func() { _ = rsp.Body.Close() }()
+			_, err = io.Copy(io.Discard, rsp.Body)
+			var late net.Error
+			if _, more := http.ReadResponse(r, nil); more == nil || errors.As(more, &late) && late.Timeout() { // the connection has to end
+				b.t.Errorf("after the answer comes another, or nothing: %v, %v", more, err)
+			}
 			if b.seen.Load() != nil {
 				b.t.Error("the request that was smuggled in was served")
 			}
-			return status
+			return rsp.StatusCode
 		}
 	}
 	const chunked = "2\r\n{}\r\n0\r\n\r\n"
@@ -134,8 +149,20 @@ func rapidReset(b *battle) int {
 	defer func() { _ = c.Close() }()
 	b.most.Store(0)
 	headers := request("/v1/products/by-handle/wait")
+	const patient = 10 // are let reach the service, so that it is known that they can
 	go func() {
-		for i := range uint32(5000) {
+		for i := range uint32(patient) {
+			if f.WriteHeaders(http2.HeadersFrameParam{StreamID: 2*i + 1, BlockFragment: headers, EndStream: true, EndHeaders: true}) != nil {
+				return
+			}
+		}
+		b.eventually("in the service", func() bool { return b.inside.Load() == patient })
+		for i := range uint32(patient) {
+			if f.WriteRSTStream(2*i+1, http2.ErrCodeCancel) != nil {
+				return
+			}
+		}
+		for i := uint32(patient); i < 5000; i++ {
 			err := f.WriteHeaders(http2.HeadersFrameParam{StreamID: 2*i + 1, BlockFragment: headers, EndStream: true, EndHeaders: true})
 			if err == nil {
 				err = f.WriteRSTStream(2*i+1, http2.ErrCodeCancel)
@@ -150,7 +177,7 @@ func rapidReset(b *battle) int {
 		p, ok := fr.(*http2.PingFrame)
 		return ok && p.IsAck()
 	})
-	if most := b.most.Load(); most > 250 {
+	if most := b.most.Load(); most > 250 || most < patient {
 		b.t.Errorf("%d calls were in the service at once", most)
 	}
 	b.eventually("rid of the calls that were reset", func() bool { return b.inside.Load() == 0 })

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"connectrpc.com/connect"
@@ -42,14 +43,16 @@ func all(base, sku string) error {
 	protocols.SetUnencryptedHTTP2(true)
 	two := &http.Client{Transport: &http.Transport{Protocols: &protocols}}
 	one := http.DefaultClient
+	gets := counted{what: func(r *http.Request) bool { return r.Method == http.MethodGet }}
+	zips := counted{what: func(r *http.Request) bool { return r.Header.Get("Content-Encoding") == "gzip" }}
 	for _, c := range []struct {
 		name string
 		client
 	}{
 		{"connect protobuf", byConnect(one, base)},
 		{"connect json", byConnect(one, base, connect.WithProtoJSON())},
-		{"connect get", byConnect(two, base, connect.WithProtoJSON(), connect.WithHTTPGet())},
-		{"connect gzip", byConnect(two, base, connect.WithSendGzip())},
+		{"connect get", byConnect(gets.client(two), base, connect.WithProtoJSON(), connect.WithHTTPGet())},
+		{"connect gzip", byConnect(zips.client(two), base, connect.WithSendGzip())},
 		{"grpc protobuf", byConnect(two, base, connect.WithGRPC())},
 		{"grpc json", byConnect(two, base, connect.WithGRPC(), connect.WithProtoJSON())},
 		{"grpc-web protobuf", byConnect(one, base, connect.WithGRPCWeb())},
@@ -63,7 +66,29 @@ func all(base, sku string) error {
 		}
 		fmt.Printf("%s: %s\n", c.name, state)
 	}
+	if gets.n.Load() == 0 || zips.n.Load() == 0 {
+		return fmt.Errorf("%d requests were GET, %d were compressed", gets.n.Load(), zips.n.Load())
+	}
 	return nil
+}
+
+// counted counts the requests that are as they should be: a client sends others where its contract doesn't let it.
+type counted struct {
+	http.RoundTripper
+	what func(*http.Request) bool
+	n    atomic.Int64
+}
+
+func (c *counted) client(over *http.Client) *http.Client {
+	c.RoundTripper = over.Transport
+	return &http.Client{Transport: c}
+}
+
+func (c *counted) RoundTrip(r *http.Request) (*http.Response, error) {
+	if c.what(r) {
+		c.n.Add(1)
+	}
+	return c.RoundTripper.RoundTrip(r)
 }
 
 func byConnect(c *http.Client, base string, opts ...connect.ClientOption) client {
