@@ -36,6 +36,9 @@ func TestAnOrderThatIsResumedIsOneTrace(t *testing.T) {
 		spans = s.trace(t)
 		return len(missing(spans, wants)) == 0
 	})
+	if lacks := missing(before, map[string]string{"payment Payment.Authorize": "server"}); len(lacks) > 0 {
+		t.Errorf("of before the process died the trace lacks %q", lacks)
+	}
 	if len(missing(before, map[string]string{"payment Payment.Capture": "server"})) == 0 {
 		t.Error("the money was taken before the process died: nothing was resumed")
 	}

@@ -32,6 +32,10 @@ func consulURL(s settings) string {
 // consulConfig is how Consul is reached.
 func consulConfig(s settings) (*api.Config, error) {
 	conf := api.DefaultConfig()
+	if conf.TLSConfig.InsecureSkipVerify {
+		return nil, usagef("%s is false: Consul is never believed unseen; name its authority with --consul-ca", api.HTTPSSLVerifyEnvName)
+	}
+	conf.Scheme = "http" // unless the address or an authority says otherwise
 	conf.Address, conf.Token = s.Consul.Addr, s.Consul.Token
 	conf.TLSConfig.CAFile, conf.TLSConfig.CertFile, conf.TLSConfig.KeyFile = s.Consul.CA, s.Consul.Cert, s.Consul.Key
 	if consulSecure(s) {

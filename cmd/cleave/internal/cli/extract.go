@@ -10,7 +10,9 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -160,7 +162,10 @@ func (a *app) spawn(s settings, module, name, tokenFile string) (<-chan error, e
 	}
 	defer func() { _ = log.Close() }()                               // the new process has it
 	cmd := exec.Command(self, "run", "--modules", module, "--leave") //nolint:gosec,noctx // itself; and it is to go on when ctx ends
-	cmd.Env = append(os.Environ(),
+	given := slices.DeleteFunc(os.Environ(), func(s string) bool { // by file, where what is in it is given below
+		return strings.HasPrefix(s, "CLEAVE_CONSUL_TOKEN_FILE=") || strings.HasPrefix(s, "CLEAVE_DATA_URL_FILE=")
+	})
+	cmd.Env = append(given,
 		"CLEAVE_HOST="+name, "CLEAVE_REGISTRY="+s.Registry, "CLEAVE_CONSUL_ADDR="+s.Consul.Addr, "CLEAVE_CONSUL_TOKEN="+token,
 		"CLEAVE_MDNS_DOMAIN="+s.MDNS.Domain, "CLEAVE_BROKER="+s.Broker, "CLEAVE_DATA_DIR="+dir, "CLEAVE_DATA_URL="+s.Data.URL,
 		"CLEAVE_CONSUL_CA="+s.Consul.CA, "CLEAVE_CONSUL_CERT="+s.Consul.Cert, "CLEAVE_CONSUL_KEY="+s.Consul.Key, "CLEAVE_CONSUL_GRPC="+s.Consul.GRPC, "CLEAVE_MESH="+strconv.FormatBool(s.Mesh),

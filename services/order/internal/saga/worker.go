@@ -50,8 +50,7 @@ func (d *Driver) Sweep(ctx context.Context) (int, error) {
 			}
 			claimed.Add(1)
 			ctx, span := telemetry.TracerOf(ctx).Join(ctx, o.Trace, "resume an order", telemetry.Internal) // whoever began it may be dead
-			defer span.Done(nil)
-			_ = d.Drive(ctx, o, sale.Token{}) // it is in the log, and in the row
+			span.Done(d.Drive(ctx, o, sale.Token{}))                                                       // what went wrong is in the log, and in the row
 			return nil
 		})
 	}
