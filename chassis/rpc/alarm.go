@@ -23,7 +23,10 @@ type alarm struct {
 	at    time.Time // when the timer runs out; zero when it doesn't run
 }
 
-// add has w told at a time.
+// ringsEvery is how often it looks at most: it looks at all who wait. Who hears of its end so much later has waited for longer.
+const ringsEvery = time.Millisecond
+
+// add has w told at a time, up to ringsEvery after it.
 func (a *alarm) add(w *waiter, until time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -83,6 +86,9 @@ func (a *alarm) ring() {
 		w = next
 	}
 	if a.at = earliest; !earliest.IsZero() {
+		if soon := now.Add(ringsEvery); earliest.Before(soon) {
+			earliest = soon
+		}
 		a.set(earliest)
 	}
 }

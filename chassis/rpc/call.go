@@ -82,6 +82,9 @@ func (c *Client) callAll(
 func (c *Client) overWire(
 	ctx context.Context, req client.Request, rsp any, info *methodInfo, o *client.CallOptions, start, until time.Time, before earlier,
 ) (end time.Time, err error) {
+	if before.last != nil { // a direct call came first
+		start = c.clock.now()
+	}
 	ctx, span := telemetry.StartCall(ctx, start, req.Service(), req.Endpoint()) // a direct call has the server's span alone
 	err = c.remote(ctx, req, rsp, info, o, until, before)
 	if span != nil {

@@ -97,12 +97,12 @@ func (c *Client) withCopies(
 func (c *Client) shared(
 	ctx context.Context, s *Server, m *method, req client.Request, body, rsp proto.Message, start, until time.Time,
 ) (gone bool, end time.Time, err error) {
-	if !s.live.begin() {
-		return true, end, nil
-	}
 	call, md := contextFor(req), s.incoming(ctx)
 	call.Init(ctx, s.keys, until, s.keys.Span(ctx), md)
 	call.Join()
+	if !s.live.begin() { // from here on nothing of the caller's is run
+		return true, end, nil
+	}
 	if !blank(word(rsp), m.out.Size()) {
 		proto.Reset(rsp)
 	}
@@ -288,8 +288,8 @@ func (c *Client) directAny(
 		return false, end, problem.InvalidArgument("BAD_MESSAGE", "the request is a %T, not a proto message", req.Body())
 	}
 	out, ok := rsp.(proto.Message)
-	if !ok {
-		return false, end, problem.InvalidArgument("BAD_MESSAGE", "the response is a %T, not a proto message", rsp)
+	if !ok || word(out) == nil {
+		return false, end, problem.InvalidArgument("BAD_MESSAGE", "the response is a %T, not a proto message to write to", rsp)
 	}
 	return c.direct(ctx, s, m, req, in, out, start, until)
 }

@@ -127,7 +127,7 @@ func (c *Server) greet() error {
 	if string(magic) != Magic {
 		return broken("it begins with %q", magic)
 	}
-	c.r.skip = len(Magic)
+	c.r.skip, c.r.at = len(Magic), time.Now() // what follows may have come with it
 	f, err := c.r.next()
 	if err != nil {
 		return err
