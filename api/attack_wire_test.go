@@ -40,7 +40,7 @@ func wireAttacks() []attack {
 			defer func() { _ = rsp.Body.Close() }()
 			_, err = io.Copy(io.Discard, rsp.Body)
 			var late net.Error
-			if _, more := http.ReadResponse(r, nil); more == nil || errors.As(more, &late) && late.Timeout() { // the connection has to end
+			if _, more := r.ReadByte(); more == nil || errors.As(more, &late) && late.Timeout() { // the connection has to end
 				b.t.Errorf("after the answer comes another, or nothing: %v, %v", more, err)
 			}
 			if b.seen.Load() != nil {

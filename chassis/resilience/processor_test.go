@@ -97,8 +97,7 @@ func TestTheProbeDoesNotSleepOverACall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		begin, looks := time.Now(), 0
-		var p *processors
-		p = newProcessors(ctx, func(time.Duration) bool {
+		p := newProcessors(ctx, func(time.Duration) bool {
 			switch past := time.Since(begin); {
 			case past >= 10*time.Second:
 				return false

@@ -162,10 +162,10 @@ func (a *app) spawn(s settings, module, name, tokenFile string) (<-chan error, e
 	}
 	defer func() { _ = log.Close() }()                               // the new process has it
 	cmd := exec.Command(self, "run", "--modules", module, "--leave") //nolint:gosec,noctx // itself; and it is to go on when ctx ends
-	given := slices.DeleteFunc(os.Environ(), func(s string) bool { // by file, where what is in it is given below
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(s string) bool {  // by file, where what is in it is given below
 		return strings.HasPrefix(s, "CLEAVE_CONSUL_TOKEN_FILE=") || strings.HasPrefix(s, "CLEAVE_DATA_URL_FILE=")
 	})
-	cmd.Env = append(given,
+	cmd.Env = append(cmd.Env,
 		"CLEAVE_HOST="+name, "CLEAVE_REGISTRY="+s.Registry, "CLEAVE_CONSUL_ADDR="+s.Consul.Addr, "CLEAVE_CONSUL_TOKEN="+token,
 		"CLEAVE_MDNS_DOMAIN="+s.MDNS.Domain, "CLEAVE_BROKER="+s.Broker, "CLEAVE_DATA_DIR="+dir, "CLEAVE_DATA_URL="+s.Data.URL,
 		"CLEAVE_CONSUL_CA="+s.Consul.CA, "CLEAVE_CONSUL_CERT="+s.Consul.Cert, "CLEAVE_CONSUL_KEY="+s.Consul.Key, "CLEAVE_CONSUL_GRPC="+s.Consul.GRPC, "CLEAVE_MESH="+strconv.FormatBool(s.Mesh),
